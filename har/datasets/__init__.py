@@ -1,0 +1,1 @@
+"""Raw files to recordings: cards state a data set's facts, readers turn its files into recordings."""

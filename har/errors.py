@@ -1,0 +1,90 @@
+"""Errors that a user can act on: what went wrong, with the value and the place, and what to do about it.
+
+Every error that a user can cause is a `HarError`; the command line prints it as two lines and exits with its code.
+Anything else that escapes is a bug of the project and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarError(Exception):
+    """What happened, with the value and the place, and what to do.
+
+    Args:
+        what: One sentence of what is wrong, with the value and the place.
+        hint: One sentence of what to do. May be empty where `what` says it already.
+
+    Attributes:
+        exit_code: Exit status of the command line, see `docs/architecture.md`.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return both sentences, and the context added with `add_note`."""
+        notes = [f"  ({note})" for note in getattr(self, "__notes__", [])]
+        return "\n".join([self.what, *([f"  {self.hint}"] if self.hint else []), *notes])
+
+
+class RunError(HarError):
+    """A run or a study failed while it ran."""
+
+    exit_code = 1
+
+
+class UsageError(HarError):
+    """The command line or a configuration asks for something that cannot be done."""
+
+    exit_code = 2
+
+
+class DataError(HarError):
+    """Data are missing, damaged or not what their card says."""
+
+    exit_code = 3
+
+
+class LeakageError(RunError):
+    """Something of a test or validation subject would reach training."""
+
+
+def candidates(value: object, known: Iterable[object]) -> str:
+    """Return the sentence that names what was probably meant and what there is.
+
+    Args:
+        value: The value that is not known.
+        known: Every value that is.
+
+    Returns:
+        For example ``"Did you mean 'every'? Known: every, first, input."``.
+    """
+    names = sorted({str(name) for name in known})
+    close = difflib.get_close_matches(str(value), names, n=2, cutoff=0.5)
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    listing = f"Known: {shown}." if names else "There are none."
+    if close:
+        return f"Did you mean {' or '.join(repr(name) for name in close)}? {listing}"
+    return listing
+
+
+def unknown(kind: str, value: object, known: Iterable[object], where: str = "") -> UsageError:
+    """Build the error for a name that is not in a registry.
+
+    Args:
+        kind: What the name stands for, such as ``"norm placement"``.
+        value: The name given.
+        known: Every name that exists.
+        where: The place it was given, such as ``"in spar-cnn.yaml"``.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    return UsageError(f"{kind} {value!r} is not known{f' ({where})' if where else ''}.", candidates(value, known))

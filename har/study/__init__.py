@@ -1,0 +1,1 @@
+"""Studies: many runs of one base experiment and its variants, executed, judged and reported."""
