@@ -119,9 +119,9 @@ def check_against_truth(predictions: pd.DataFrame, truth: pd.DataFrame, path: Pa
     )
     inside = np.zeros(len(predictions), dtype=bool)
     labelled = np.zeros(len(predictions), dtype=bool)
-    stretches = dict(iter(truth.groupby("recording")))
+    stretches = truth.groupby("recording").indices
     for recording, rows in predictions.groupby("recording").indices.items():
-        inside[rows], labelled[rows] = _locate(predictions.iloc[rows], stretches[recording])
+        inside[rows], labelled[rows] = _locate(predictions.iloc[rows], truth.iloc[stretches[recording]])
     _refuse(path, predictions, ~inside, "the window reaches beyond its recording in truth.parquet")
     _refuse(path, predictions, ~labelled, "its truth does not occur in truth.parquet within the window")
 
@@ -165,9 +165,10 @@ def _checked_predictions(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
                 candidates(value, activities),
             )
     probability_NK = frame[names].to_numpy(dtype=np.float64)
-    possible_N = ((probability_NK >= 0) & (probability_NK <= 1)).all(axis=1)  # NaN compares false
+    possible_N = np.asarray(((probability_NK >= 0) & (probability_NK <= 1)).all(axis=1))  # NaN compares false
     _refuse(path, frame, ~possible_N, "a probability is not between 0 and 1")
-    _refuse(path, frame, np.abs(probability_NK.sum(axis=1) - 1) > _SUM_TOLERANCE, "its probabilities do not sum to 1")
+    excess_N = np.abs(probability_NK.sum(axis=1) - 1)
+    _refuse(path, frame, excess_N > _SUM_TOLERANCE, "its probabilities do not sum to 1")
     twice = frame.duplicated(["recording", "start_s", "end_s"]).to_numpy()
     _refuse(path, frame, twice, "the window is listed before; one window has one prediction")
     return frame
@@ -177,13 +178,13 @@ def _checked_truth(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     """Return `frame` in the schema of a truth file and in order of time, or raise a `DataError`."""
     frame = _typed(path, frame, TRUTH_COLUMNS, optional=("activity",))
     _refuse_times(path, frame)
-    frame = frame.sort_values(["recording", "start_s"], kind="stable").reset_index(drop=True)
+    frame = frame.sort_values(["recording", "start_s"], kind="stable")
     same = frame["recording"].eq(frame["recording"].shift()).to_numpy()
-    apart = np.abs(frame["start_s"] - frame["end_s"].shift()).to_numpy() > TIME_TOLERANCE_S
+    apart = (frame["start_s"] - frame["end_s"].shift()).abs().to_numpy() > TIME_TOLERANCE_S
     _refuse(path, frame, same & apart, "the stretch does not begin where the one before it ends")
     other = frame["subject"].ne(frame["subject"].shift()).to_numpy()
     _refuse(path, frame, same & other, "a recording has two subjects")
-    return frame
+    return frame.reset_index(drop=True)
 
 
 def _typed(
@@ -193,7 +194,7 @@ def _typed(
     probabilities: Iterable[str] = (),
     optional: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Return the columns asked for, in order and in their types; raise where one is missing, strange or not so typed."""
+    """Return the columns asked for, in order and typed; raise where one is missing, strange or of another type."""
     wanted = [*columns, *probabilities]
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
@@ -243,7 +244,7 @@ def _refuse(path: Path, frame: pd.DataFrame, wrong_N: np.ndarray, why: str) -> N
     place = frame.iloc[row]
     at = f"recording {place['recording']}, {place['start_s']:g} s to {place['end_s']:g} s"
     more = f" ({int(wrong_N.sum()) - 1} more such rows)" if wrong_N.sum() > 1 else ""
-    raise DataError(f"{path}, row {row} ({at}): {why}{more}.", _REMAKE)
+    raise DataError(f"{path}, row {frame.index[row]} ({at}): {why}{more}.", _REMAKE)
 
 
 def _read_table(path: Path, what: str) -> pd.DataFrame:
@@ -251,10 +252,11 @@ def _read_table(path: Path, what: str) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: there is no such {what} file.", _REMAKE)
     try:
-        return pq.ParquetFile(path).read().to_pandas()
+        frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{path}: the {what} file is damaged or no Parquet file ({reason}).", _REMAKE) from error
+    return frame
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:

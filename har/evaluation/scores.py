@@ -14,6 +14,7 @@ Macro F1 needs a policy for activities that a subject does not perform (`docs/st
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,15 +128,10 @@ def subject_confusions(predictions: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def natural(name: object) -> tuple[tuple[int, int, str], ...]:
+def natural(name: object) -> tuple[tuple[int, str], ...]:
     """Return the sort key that puts ``subject-2`` before ``subject-10``."""
-    text, parts = str(name), []
-    while text:
-        head = text[: len(text) - len(text.lstrip("0123456789"))] if text[0].isdigit() else ""
-        word = head or text[: next((i for i, letter in enumerate(text) if letter.isdigit()), len(text))]
-        parts.append((0, int(word), "") if head else (1, 0, word))
-        text = text[len(word) :]
-    return tuple(parts)
+    parts = re.split(r"([0-9]+)", str(name))
+    return tuple((int(part) if part.isdecimal() else -1, part) for part in parts)
 
 
 def summary(
