@@ -1,0 +1,230 @@
+"""The statistics of paired differences, against other programs, brute force, published tables and simulation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from har.evaluation.contrast import (
+    Estimate,
+    bootstrap_interval,
+    estimate,
+    holm,
+    minimum_detectable_effect,
+    sentence,
+    sign_flip_p,
+    t_interval,
+    verdict,
+)
+
+TAU, SIGMA = 0.02, 0.015
+
+
+def test_holm_equals_an_example_worked_by_hand():
+    # sorted .01 .02 .03 .04: 4 x .01 = .04, 3 x .02 = .06, 2 x .03 = .06, 1 x .04 = .04 raised to .06
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.6]) == [1.0, 1.0]
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.floats(0.0001, 1), min_size=1, max_size=5))
+def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
+    adjusted = holm(p_values)
+    for alpha in (0.01, 0.05, 0.2):
+        rejected = set()
+        for rank, position in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+            if (len(p_values) - rank) * p_values[position] > alpha:
+                break
+            rejected.add(position)
+        assert {i for i, p in enumerate(adjusted) if p <= alpha} == rejected
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=8))
+def test_exact_sign_flip_equals_enumeration_with_ties(tenths):
+    whole = np.array(tenths)  # integers: ties are exact in the brute force
+    extreme = [
+        abs(int(np.dot(signs, whole))) >= abs(int(whole.sum()))
+        for signs in itertools.product((1, -1), repeat=len(whole))
+    ]
+    assert sign_flip_p(whole / 1000) == pytest.approx(np.mean(extreme))
+
+
+def test_the_smallest_p_is_two_of_all_sign_vectors():
+    for S in (4, 5, 6, 8, 10):
+        assert sign_flip_p(np.linspace(0.01, 0.03, S)) == pytest.approx(2 / 2**S)
+    assert sign_flip_p(np.zeros(7)) == 1.0
+
+
+def test_monte_carlo_sign_flip_agrees_with_the_exact_one_and_repeats_itself():
+    generator = np.random.default_rng(5)
+    difference_S = generator.normal(0.4, 1, 21)
+    sums = np.zeros(1)
+    for size in difference_S:
+        sums = np.concatenate([sums + size, sums - size])
+    exact = np.mean(np.abs(sums) >= abs(difference_S.sum()) - 1e-9)
+    p = sign_flip_p(difference_S)
+    assert p == pytest.approx(exact, abs=0.005)
+    assert p == sign_flip_p(difference_S)
+    assert sign_flip_p(np.ones(30)) == pytest.approx(1 / 100_001)
+
+
+def test_t_interval_equals_scipy():
+    difference_S = np.random.default_rng(1).normal(0.02, 0.03, 9)
+    expected = scipy.stats.ttest_1samp(difference_S, 0).confidence_interval(0.95)
+    assert t_interval(difference_S) == pytest.approx((expected.low, expected.high))
+
+
+def test_repeats_are_averaged_before_inference():
+    difference_SR = np.random.default_rng(2).normal(0.02, 0.03, (8, 3))
+    difference_SR[2, 1] = np.nan
+    means_S = np.array([row[~np.isnan(row)].mean() for row in difference_SR])
+    result = estimate(difference_SR)
+    assert result.subjects == 8
+    assert result.repeats == 3
+    assert result.mean == pytest.approx(means_S.mean())
+    assert result.sd == pytest.approx(means_S.std(ddof=1))
+    assert result.interval == pytest.approx(t_interval(means_S))
+    assert result.p == sign_flip_p(means_S)
+
+
+def test_the_interval_changes_its_method_at_twenty_subjects():
+    generator = np.random.default_rng(3)
+    assert estimate(generator.normal(0, 1, (19, 1))).method == "t over subjects"
+    assert estimate(generator.normal(0, 1, (20, 1))).method == "bootstrap over subjects"
+    assert "repeats" in estimate(generator.normal(0, 1, (20, 2)), shared_repeats=True).method
+
+
+def test_bootstrap_interval_is_that_of_the_mean():
+    difference_SR = np.random.default_rng(4).normal(0.02, 0.03, (40, 1))
+    mean, error = difference_SR.mean(), difference_SR.std() / np.sqrt(40)
+    assert bootstrap_interval(difference_SR) == pytest.approx(
+        (mean - 1.96 * error, mean + 1.96 * error), abs=0.1 * error
+    )
+
+
+def test_crossed_bootstrap_is_wider_where_repeats_are_shared():
+    generator = np.random.default_rng(6)
+    difference_SR = generator.normal(0, 0.01, (24, 5)) + generator.normal(0, 0.03, (1, 5))
+    nested = np.diff(bootstrap_interval(difference_SR))[0]
+    crossed = np.diff(bootstrap_interval(difference_SR, shared_repeats=True))[0]
+    assert crossed > 3 * nested
+
+
+def test_one_subject_gives_a_difference_and_nothing_else():
+    result = estimate(np.array([[0.1, 0.2]]))
+    assert (result.mean, result.sd, result.interval, result.detectable) == (pytest.approx(0.15), None, None, None)
+    with pytest.raises(ValueError, match="at least one paired"):
+        estimate(np.array([[0.1], [np.nan]]))
+    with pytest.raises(ValueError, match="must be a subject"):
+        estimate(np.empty((0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("S", "by_repeats"),
+    [
+        (4, (0.053, 0.046, 0.045, 0.044)),
+        (8, (0.029, 0.025, 0.024, 0.024)),
+        (10, (0.025, 0.022, 0.021, 0.021)),
+        (14, (0.020, 0.018, 0.017, 0.017)),
+        (24, (0.015, 0.013, 0.013, 0.012)),
+        (30, (0.013, 0.012, 0.011, 0.011)),
+        (51, (0.010, 0.009, 0.008, 0.008)),
+    ],
+)
+def test_minimum_detectable_effect_equals_the_published_table(S, by_repeats):
+    for repeats, expected in zip((1, 3, 5, 10), by_repeats, strict=True):
+        sd = np.sqrt(TAU**2 + SIGMA**2 / repeats)
+        assert minimum_detectable_effect(sd, S) == pytest.approx(expected, abs=0.0006)
+
+
+def test_a_design_without_spread_detects_everything():
+    assert minimum_detectable_effect(0.0, 8) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("mean", "interval", "p_holm", "S", "expected"),
+    [
+        (0.03, (0.01, 0.05), 0.01, 10, "better"),
+        (-0.03, (-0.05, -0.01), 0.01, 10, "worse"),
+        (0.008, (0.002, 0.014), 0.01, 10, "better but negligible"),
+        (-0.01, (-0.012, -0.002), 0.049, 10, "worse but negligible"),
+        (0.0101, (0.002, 0.02), 0.049, 10, "better"),
+        (0.03, (0.01, 0.05), 0.05, 10, "undecided"),
+        (0.001, (-0.01, 0.01), 0.6, 10, "equivalent"),
+        (0.001, (-0.0101, 0.009), 0.6, 10, "undecided"),
+        (0.001, (-0.009, 0.0101), 0.6, 10, "undecided"),
+        (0.03, (0.01, 0.05), 0.01, 5, "undecided"),
+        (0.0, (-0.001, 0.001), 1.0, 5, "undecided"),
+        (0.03, (0.01, 0.05), 0.04, 6, "better"),
+        (0.03, None, 1.0, 1, "undecided"),
+    ],
+)
+def test_the_verdict_follows_its_written_rule(mean, interval, p_holm, S, expected):
+    assert verdict(mean, interval, p_holm, S) == expected
+
+
+def _result(mean, interval, S=10):
+    return Estimate(S, 1, mean, 0.02, interval, "t over subjects", 0.01, 0.02)
+
+
+def test_the_sentence_has_names_points_interval_p_and_counts():
+    text = sentence("every", "input", _result(0.0312, (0.0095, 0.0529)), 0.012)
+    assert text == (
+        "every is better than input: +3.1 F1 points "
+        "(95 % interval +0.9 to +5.3, Holm p = 0.012, S = 10 subjects, K = 1 repeat)."
+    )
+    assert sentence("a", "b", _result(0.001, (-0.002, 0.004)), 0.6).startswith("a and b are equivalent within ±1 F1")
+    assert sentence("a", "b", _result(0.004, (0.002, 0.006)), 0.01).startswith("a is better than b, but negligibly so")
+
+
+def test_fewer_than_six_subjects_are_described_and_not_tested():
+    text = sentence("a", "b", _result(0.05, (0.04, 0.06), S=5), 0.0625)
+    assert "descriptive only" in text
+    assert "no test" in text
+    assert "p =" not in text
+
+
+def _false_positives(S, omega, shared, replicates, seed, K=5):
+    """Share of null studies in which t on subject means, and the sign-flip test, reject at .05."""
+    generator = np.random.default_rng(seed)
+    by_t = by_flip = 0
+    for _ in range(replicates):
+        seeds = generator.normal(0, omega, (1 if shared else S, K))
+        difference_SR = generator.normal(0, TAU, (S, 1)) + seeds + generator.normal(0, SIGMA, (S, K))
+        means_S = difference_SR.mean(axis=1)
+        low, high = t_interval(means_S)
+        by_t += not low <= 0 <= high
+        by_flip += sign_flip_p(means_S, draws=2000) < 0.05
+    return by_t / replicates, by_flip / replicates
+
+
+def test_a_null_study_is_seldom_called_different():
+    by_t, by_flip = _false_positives(10, 0.0, False, 600, seed=11)
+    assert by_t == pytest.approx(0.05, abs=0.03)
+    assert by_flip == pytest.approx(0.047, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("omega", "shared", "expected"),
+    [
+        (0.0, False, {6: 0.048, 10: 0.050, 24: 0.054, 30: 0.050}),
+        (0.006, True, {6: 0.058, 10: 0.065, 24: 0.092, 30: 0.104}),
+        (0.006, False, {6: 0.049, 10: 0.050, 24: 0.053, 30: 0.050}),
+    ],
+)
+def test_the_false_positive_table_is_regenerated(omega, shared, expected):
+    flips = {6: 0.029, 10: 0.047, 24: 0.057, 30: 0.046}
+    for S, rate in expected.items():
+        by_t, by_flip = _false_positives(S, omega, shared, 3000, seed=S)
+        assert by_t == pytest.approx(rate, abs=0.02)
+        if omega == 0:
+            assert by_flip == pytest.approx(flips[S], abs=0.02)
