@@ -1,0 +1,34 @@
+"""Readers: from the files of a source to recordings, one module a layout. Readers never import each other.
+
+A reader is a function `read(card, source)`; it yields `Recording` in the source's units, in an order that depends on
+nothing but the files, with labels as indices into the card's activities. It opens no bytes that it has not verified.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from har.datasets.card import Card
+    from har.datasets.recording import Recording
+
+# name in a card -> module, imported when it is used
+READERS: dict[str, str] = {"spar": "har.datasets.readers.spar"}
+
+
+def read(card: Card, source: Path) -> Iterator[Recording]:
+    """Yield the recordings of a source in its own units, one at a time.
+
+    Args:
+        card: Names the reader.
+        source: The file or folder that `har.datasets.fetch.locate` found.
+
+    Raises:
+        DataError: The files are damaged or not what the card says.
+    """
+    module = importlib.import_module(READERS[card.reader])
+    recordings: Iterator[Recording] = module.read(card, source)
+    return recordings

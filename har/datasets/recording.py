@@ -1,0 +1,126 @@
+"""Recordings: one uninterrupted stream of one subject, and what must hold for each of them.
+
+Readers yield recordings in the units of their source; `in_si_units` converts them once, at the border.
+T = samples, C = sensor channels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from har.datasets.card import Card
+from har.datasets.units import SI
+from har.errors import DataError
+
+UNLABELLED = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """One uninterrupted stream of one subject; a gap ends it.
+
+    Attributes:
+        subject: The source's own name of the subject, as text.
+        trial: What tells this recording from the others of its subject.
+        signal_TC: (samples, channels), in the card's channel order; float32 in SI units once converted.
+        label_T: int16 (samples,), index into the card's activities, -1 where unlabelled.
+        extra: One value for each name in the card's `extras`.
+    """
+
+    subject: str
+    trial: str
+    signal_TC: NDArray[Any]
+    label_T: NDArray[np.int16]
+    extra: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Subject and trial, for messages."""
+        return f"subject {self.subject}, trial {self.trial}"
+
+
+def in_si_units(card: Card, recording: Recording) -> Recording:
+    """Return the recording with its signal as float32 in SI units.
+
+    Args:
+        card: Its channels give the source's units.
+        recording: Signal in the source's units. The product is formed in float64 and rounded once.
+
+    Raises:
+        DataError: The signal does not have the card's channels.
+    """
+    shape = recording.signal_TC.shape
+    if len(shape) != 2 or shape[1] != len(card.channels):
+        raise DataError(
+            f"{card.name}, {recording.place}: signal of shape {shape}, but the card has {len(card.channels)} channels.",
+            "Correct the channels in the card, or the reader.",
+        )
+    factor_C = np.array([SI[channel.unit][1] for channel in card.channels])
+    return dataclasses.replace(recording, signal_TC=np.multiply(recording.signal_TC, factor_C).astype(np.float32))
+
+
+def check(card: Card, recording: Recording) -> None:
+    """Refuse a recording that no store may hold.
+
+    Args:
+        card: The data set it belongs to.
+        recording: In SI units.
+
+    Raises:
+        DataError: No samples, values that are not finite, labels that the card does not know, a subject name that
+            cannot name a folder, or other extras than the card's.
+    """
+    place = f"{card.name}, {recording.place}"
+    samples = len(recording.signal_TC)
+    if samples == 0 or recording.label_T.shape != (samples,):
+        raise DataError(
+            f"{place}: {samples} samples with labels of shape {recording.label_T.shape}.",
+            "Every recording needs samples, and one label for each (-1 where unlabelled).",
+        )
+    if not re.fullmatch(r"[\w-][\w.-]*", recording.subject):
+        raise DataError(
+            f"{place}: the subject's name is {recording.subject!r}.",
+            "Use letters, digits, '-', '_' and '.': it names folders of runs.",
+        )
+    if list(recording.extra) != list(card.extras):
+        raise DataError(
+            f"{place}: extra values {list(recording.extra)}, but the card names {list(card.extras)}.",
+            "Correct `extras` in the card, or the reader.",
+        )
+    _check_values(card, recording, place)
+
+
+def _check_values(card: Card, recording: Recording, place: str) -> None:
+    """Refuse values that are not finite and labels outside the card's activities."""
+    finite_TC = np.isfinite(recording.signal_TC)
+    if not finite_TC.all():
+        row, channel = np.argwhere(~finite_TC)[0]
+        value = recording.signal_TC[row, channel]
+        raise DataError(
+            f"{place}: {value} in row {row}, channel {card.channels[channel].name} "
+            f"({np.count_nonzero(~finite_TC)} such values in this recording).",
+            "A store holds finite numbers only: mend the source, or end the recording at the gap.",
+        )
+    low, high = int(recording.label_T.min()), int(recording.label_T.max())
+    if low < UNLABELLED or high >= len(card.activities):
+        wrong = low if low < UNLABELLED else high
+        raise DataError(
+            f"{place}: label {wrong}, but the card has {len(card.activities)} activities.",
+            "Labels are indices into the card's activities, or -1.",
+        )
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Return the distinct names in the order a person expects: ``"2"`` before ``"10"``."""
+    return sorted(set(names), key=_natural_key)
+
+
+def _natural_key(name: str) -> tuple[list[str | int], str]:
+    """Split digits from text; the name itself decides between ``"1"`` and ``"01"``."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
