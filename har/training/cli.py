@@ -1,0 +1,236 @@
+"""The training command line: Lightning's CLI as parser and builder, nothing of it hidden and nothing run by it.
+
+Precedence is command line, then files in their order, then defaults. A checkpoint never changes a setting: Lightning
+2.6 would let its hyper-parameters win over the command line in silence, so they are not read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+from har.errors import UsageError, candidates, unknown
+from har.training.datamodule import HarDataModule
+from har.training.module import HarModule
+
+_TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_steps": 600,
+    "max_epochs": -1,  # the budget is steps
+    "val_check_interval": 50,  # steps
+    "accelerator": "cpu",
+    "devices": 1,
+    "deterministic": True,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "logger": False,  # metrics.jsonl is the log
+}
+# Keys that a run sets itself: a value from outside would be overwritten, which must not happen in silence.
+_OWNED = (
+    "logger",
+    "callbacks",
+    "default_root_dir",
+    "max_epochs",
+    "max_time",
+    "fast_dev_run",
+    "enable_checkpointing",
+    "limit_predict_batches",
+)
+
+_KNOWN_WARNINGS = (
+    r".*isinstance\(treespec, LeafSpec\)",  # Lightning issue 21326: its own use of torch's pytree
+    r".*does not have many workers",  # gathering in the process is faster than worker processes (docs/architecture.md)
+    r".*Checkpoint directory .* exists and is not empty",  # so it is when a run is resumed
+)
+
+
+class HarCLI(LightningCLI):
+    """LightningCLI of `HarModule` and `HarDataModule` without subcommands: it parses and, if asked to, builds.
+
+    Args:
+        args: Command line arguments, or a complete configuration as a dict.
+        build: Instantiate module and data module (`.model`, `.datamodule`). Otherwise only `.config` is there.
+    """
+
+    def __init__(self, args: ArgsType, build: bool = False) -> None:
+        self._build = build
+        with quiet():
+            super().__init__(
+                HarModule,
+                HarDataModule,
+                args=args,
+                run=False,
+                save_config_callback=None,
+                seed_everything_default=0,
+                trainer_defaults=_TRAINER_DEFAULTS,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                # Without allow_abbrev a typo such as trainer.max_step would count as the key that it begins.
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+            )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the keys that belong to neither module, data nor trainer."""
+        parser.add_argument("--name", type=str, default="experiment", help="Folder of the experiment below the runs.")
+        parser.add_argument("--threads", type=int, default=1, help="Threads of torch; results differ with them.")
+        parser.link_arguments("seed_everything", "model.seed")
+        parser.link_arguments("seed_everything", "data.seed")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and turn the parser's errors into `UsageError` with the nearest keys."""
+        for path in _config_files(args):
+            _check_keys(check_yaml(path), known_keys(parser), path)
+        try:
+            self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise _usage_error(str(error), known_keys(parser)) from None
+
+    def _set_seed(self) -> None:
+        """Leave the seed to the run: parsing draws nothing."""
+
+    def instantiate_classes(self) -> None:
+        """Build module and data module only when asked to; the trainer belongs to the run."""
+        if self._build:
+            parts = self.parser.instantiate(self.config)
+            self.model, self.datamodule = parts["model"], parts["data"]
+            self.trainer_settings: dict[str, Any] = parts["trainer"].as_dict()
+
+
+def _config_files(args: ArgsType) -> list[Path]:
+    """Return the configuration files that a command line names."""
+    if not isinstance(args, list):
+        return []
+    paths = [value for option, value in zip(args, args[1:], strict=False) if option in ("--config", "-c")]
+    paths += [arg.removeprefix("--config=") for arg in args if arg.startswith("--config=")]
+    return [Path(path) for path in paths]
+
+
+def known_keys(parser: LightningArgumentParser) -> list[str]:
+    """Return every dotted key of the configuration."""
+    return sorted(key for key in parser.get_defaults().keys() if not key.startswith("config"))  # noqa: SIM118
+
+
+def resolve(files: list[Path], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return the complete configuration of experiment files and overrides.
+
+    Args:
+        files: Experiment files, later ones over earlier ones.
+        overrides: Dotted keys over the files, such as ``{"model.norm.placement": "every"}``.
+
+    Returns:
+        Plain values for every key, as saved in a run's ``config.yaml``.
+
+    Raises:
+        UsageError: When a file is missing or no YAML, a key is not known or a value impossible.
+    """
+    arguments = []
+    for file in files:
+        arguments += ["--config", str(file)]
+    for key, value in overrides.items():
+        text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=10**6)
+        arguments.append(f"--{key}={text.removesuffix(chr(10)).removesuffix('...').strip()}")
+    return complete(arguments)
+
+
+def complete(arguments: list[str]) -> dict[str, Any]:
+    """Return the complete configuration of command line arguments; see `resolve`.
+
+    Raises:
+        UsageError: When an argument is not known or a value impossible.
+    """
+    config: dict[str, Any] = HarCLI(arguments).config.as_dict()
+    config.pop("config", None)
+    for key in _OWNED:
+        if config["trainer"].pop(key, None) not in (None, _TRAINER_DEFAULTS.get(key), False):
+            raise UsageError(
+                f"trainer.{key} cannot be set: a run decides it itself.",
+                "The budget is trainer.max_steps, the folder --out, the log metrics.jsonl.",
+            )
+    parts(config)  # a value that the classes refuse is refused now, not when the run has started
+    return config
+
+
+def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, Any]]:
+    """Build the module and the data module of a complete configuration, and return the trainer's settings.
+
+    Raises:
+        UsageError: When a key is not known or a value impossible.
+    """
+    cli = HarCLI(config, build=True)
+    settings = {**cli.trainer_settings}
+    for key in _OWNED:
+        settings.pop(key, None)
+    return cli.model, cli.datamodule, settings
+
+
+def check_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that must hold a mapping.
+
+    Raises:
+        UsageError: When it is missing, no YAML or no mapping; names the line.
+    """
+    if not path.is_file():
+        there = sorted(str(file) for file in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise UsageError(f"there is no configuration file {path}.", candidates(path, there))
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        raise UsageError(f"{path}{line} is not YAML: {getattr(error, 'problem', None) or error}.") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{path} holds no settings, but {type(value).__name__}.", "See configs/experiments/.")
+    return value
+
+
+def _usage_error(message: str, known: list[str]) -> UsageError:
+    """Make one readable error of the parser's text: the unknown key with its neighbours, or place and cause."""
+    argument = re.search(r"[Uu]nrecognized arguments?: -*([\w.]+)", message)
+    if argument:
+        return _unknown_key(argument.group(1), known, "")
+    place = ".".join(re.findall(r'[Kk]ey "([\w.]+)"', message))
+    option = re.search(r"Option '(\w+)' is not accepted", message)
+    if option:
+        return _unknown_key(f"{place}.init_args.{option.group(1)}", known, "")
+    causes = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
+    return UsageError(f"{place or 'the configuration'}: {causes[-1]}.", "All settings: har fit --help=all")
+
+
+def _unknown_key(key: str, known: list[str], where: str) -> UsageError:
+    """Return the error of a key that does not exist, with the candidates of its own section."""
+    top = key.split(".")[0]
+    if top not in {name.split(".")[0] for name in known}:
+        return unknown("section", top, {name.split(".")[0] for name in known}, where)
+    section = key.rpartition(".")[0]
+    beside = [name for name in known if name.rpartition(".")[0] == section]
+    return unknown("setting", key, beside or known, where)
+
+
+def _check_keys(settings: dict[str, Any], known: list[str], path: Path, section: str = "") -> None:
+    """Refuse keys of a file that do not exist; the parser would pass over an unknown one that holds nothing."""
+    for name, value in settings.items():
+        key = f"{section}{name}"
+        inside = [other for other in known if other.startswith(f"{key}.")]
+        if key not in known and not inside:
+            raise _unknown_key(key, known, str(path))
+        if isinstance(value, dict) and "class_path" not in value and inside:
+            _check_keys(value, known, path, f"{key}.")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's advertising and advice off the screen, and nothing else."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield

@@ -1,0 +1,262 @@
+"""The windows of one fold as batches: what Lightning is fed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from har.errors import UsageError, unknown
+from har.seeds import derive_seed
+from har.windows.leakage import guard
+from har.windows.moments import moments
+from har.windows.prepare import store_folder
+from har.windows.segment import WindowIndex, WindowSpec, gather, missing_activities, window_index
+from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds
+from har.windows.store import Store
+
+Batch = tuple[Tensor, Tensor]
+_EVALUATION_BATCH = 256  # windows; only a matter of memory, since inference does not depend on the batch
+
+
+class WindowLoader:
+    """Batches gathered at once from the store: one vectorised copy per batch, no worker processes.
+
+    Args:
+        signal_TC: float32 (rows of the store, channels).
+        index: The windows to draw from.
+        batches: For each batch, the numbers of its windows in `index`; see `training_batches`.
+    """
+
+    def __init__(
+        self, signal_TC: npt.NDArray[np.float32], index: WindowIndex, batches: list[npt.NDArray[np.int64]]
+    ) -> None:
+        self._signal_TC = signal_TC
+        self._index = index
+        self._batches = batches
+        self._first = 0
+        self._delivered = 0
+
+    def __len__(self) -> int:
+        """Return the number of batches, those before a resumed run's start included."""
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield (x_NTC float32, label_N int64), from the first batch or from where `load_state_dict` put it."""
+        first, self._first = self._first, 0
+        for number in range(first, len(self._batches)):
+            chosen = self._batches[number]
+            x_NTC = gather(self._signal_TC, self._index.start[chosen], self._index.samples)
+            label_N = self._index.label[chosen].astype(np.int64)
+            self._delivered = number + 1
+            yield torch.from_numpy(x_NTC), torch.from_numpy(label_N)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where the loader stands, for a checkpoint in the middle of training."""
+        return {"delivered": self._delivered}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on behind the batches that were delivered before the checkpoint."""
+        self._first = state["delivered"]
+
+
+def training_batches(windows: int, batch_size: int, steps: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """Return the batch order of a run, a function of (seed, epoch) and of nothing else.
+
+    Every epoch is a new permutation of all windows, cut into full batches; its remainder is left out of that epoch.
+
+    Args:
+        windows: Number of training windows.
+        batch_size: Windows of a batch.
+        steps: Optimiser steps of the run, hence batches.
+        seed: The run's seed.
+
+    Returns:
+        One array of `batch_size` window numbers per step.
+
+    Raises:
+        UsageError: When there are fewer windows than one batch holds.
+    """
+    per_epoch = windows // batch_size
+    if per_epoch == 0:
+        raise UsageError(
+            f"a batch of {batch_size} is larger than the {windows} training windows of this fold.",
+            "Use a smaller data.batch_size, a smaller data.step_s or more training subjects.",
+        )
+    batches: list[npt.NDArray[np.int64]] = []
+    for epoch in range(-(-steps // per_epoch)):
+        generator = np.random.Generator(np.random.PCG64(derive_seed(seed, "batches", epoch)))
+        order = generator.permutation(windows)[: per_epoch * batch_size]
+        batches.extend(order.reshape(per_epoch, batch_size))
+    return batches[:steps]
+
+
+def folds_of(subjects: list[str], folds: str, fold_count: int, validation_subjects: int, seed: int = 0) -> list[Fold]:
+    """Return the folds that a configuration asks for.
+
+    Args:
+        subjects: All subjects of the store.
+        folds: ``loso``, ``kfold``, or the path of a folds file.
+        fold_count: Number of folds of ``kfold``.
+        validation_subjects: Subjects taken from the training subjects of each fold.
+        seed: Seed of the grouping of ``kfold``, apart from the run's seed, so that repeats share their folds.
+
+    Raises:
+        UsageError: When neither a protocol nor a file has this name, or there are too few subjects.
+    """
+    if folds == "loso":
+        return leave_one_subject_out(subjects, validation_subjects)
+    if folds == "kfold":
+        return grouped_k_fold(subjects, fold_count, validation_subjects, seed)
+    if Path(folds).is_file():
+        return load_folds(Path(folds), subjects)
+    raise unknown("folds", folds, ["loso", "kfold"], "or the path of a folds file, and there is no such file")
+
+
+def groups(fold: Fold) -> dict[str, list[str]]:
+    """Return a fold's subjects by what they are for: train, validation, test."""
+    return {"train": list(fold.train), "validation": list(fold.validation), "test": list(fold.test)}
+
+
+class HarDataModule(pl.LightningDataModule):
+    """The training, validation and test windows of one fold of a prepared data set.
+
+    Args:
+        name: The data set, as in ``har datasets``.
+        window_s: Length of a window in seconds.
+        step_s: Time from the start of one window to the next in seconds, alike for training and test.
+        label_rule: ``majority``, ``last`` or ``centre``: which samples of a window name its activity.
+        min_purity: Windows where a smaller share of the samples has the window's activity are left out, in [0, 1].
+        null: ``drop`` leaves windows of the null activity out, ``keep`` makes it an activity like the others.
+        activities: Activities to keep, by name and in this order; all when null.
+        folds: ``loso``, ``kfold`` or the path of a folds file.
+        fold_count: Number of folds of ``kfold``.
+        validation_subjects: Subjects of each fold's training subjects that choose the step, instead of training.
+        fold: Name of the fold, such as ``subject-3`` or ``fold-0``; the first one when null.
+        batch_size: Windows of a training batch.
+        root: Folder of the data; ``$HAR_DATA`` or ``./data`` when null.
+        seed: The run's seed, for the batch order; linked to ``seed_everything``.
+    """
+
+    def __init__(
+        self,
+        name: str = "spar",
+        window_s: float = 4.0,
+        step_s: float = 1.0,
+        label_rule: str = "majority",
+        min_purity: float = 0.0,
+        null: str = "drop",
+        activities: list[str] | None = None,
+        folds: str = "loso",
+        fold_count: int = 5,
+        validation_subjects: int = 2,
+        fold: str | None = None,
+        batch_size: int = 64,
+        root: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.spec = WindowSpec(
+            window_s, step_s, label_rule, min_purity, null, None if activities is None else tuple(activities)
+        )
+        self.fold_name = fold
+        self.fold_arguments = (folds, fold_count, validation_subjects)
+        self.batch_size = batch_size
+        self.root = root
+        self.seed = seed
+        self._ready = False
+
+    def setup(self, stage: str = "fit") -> None:
+        """Open the store, index the windows of the fold's three groups of subjects and let the guard check them.
+
+        Raises:
+            DataError: When the data set is not prepared or its store is damaged.
+            UsageError: When the fold does not exist or an activity is missing from the training subjects.
+            LeakageError: When a subject, a recording or a sample would be on two sides.
+        """
+        if self._ready:
+            return
+        self.store = Store.open(store_folder(self.name, self.root))
+        self.fold = self.find_fold(self.store.subjects)
+        self.train, self.validation, self.test = (
+            window_index(self.store, self.spec, list(subjects))
+            for subjects in (self.fold.train, self.fold.validation, self.fold.test)
+        )
+        guard(self.train, self.validation, self.test, self.store, self.fold)
+        self._require_windows()
+        self.activities = list(self.train.activities)
+        self._ready = True
+
+    def find_fold(self, subjects: list[str]) -> Fold:
+        """Return the fold that was asked for by name, of all `subjects` of the store."""
+        folds = folds_of(subjects, *self.fold_arguments)
+        by_name = {fold.name: fold for fold in folds}
+        if self.fold_name is None:
+            return folds[0]
+        if self.fold_name not in by_name:
+            raise unknown("fold", self.fold_name, by_name, f"data set {self.name}")
+        return by_name[self.fold_name]
+
+    def _require_windows(self) -> None:
+        """Refuse a fold that cannot be learnt: no windows somewhere, or an activity that training never shows."""
+        for group, index in (("training", self.train), ("validation", self.validation), ("test", self.test)):
+            if len(index) == 0:
+                raise UsageError(
+                    f"the {group} subjects of fold {self.fold.name} of {self.name} have no window of "
+                    f"{self.spec.window_s} s with a label.",
+                    "Use shorter windows, a lower data.min_purity or other folds.",
+                )
+        missing = missing_activities(self.train)
+        if missing:
+            raise UsageError(
+                f"activity {missing[0]} is missing from the training subjects of fold {self.fold.name} of {self.name}"
+                f"{f', and {len(missing) - 1} more' if len(missing) > 1 else ''}.",
+                "Name the activities to learn with data.activities, or use folds with more training subjects.",
+            )
+
+    def training_moments(self) -> tuple[Tensor, Tensor]:
+        """Return mean_C and variance_C (float64) over all training windows, for the input scaling."""
+        mean_C, variance_C = moments(self.store.signal_TC, self.train)
+        return torch.from_numpy(mean_C), torch.from_numpy(variance_C)
+
+    def train_dataloader(self) -> WindowLoader:
+        """Return all batches of the run, in the order given by its seed; one pass is the whole step budget."""
+        steps = self.trainer.max_steps if self.trainer else 0
+        batches = training_batches(len(self.train), self.batch_size, steps, self.seed)
+        return WindowLoader(self.store.signal_TC, self.train, batches)
+
+    def val_dataloader(self) -> WindowLoader:
+        """Return the validation windows in the order of the store."""
+        return self.in_order(self.validation)
+
+    def test_dataloader(self) -> WindowLoader:
+        """Return the test windows in the order of the store."""
+        return self.in_order(self.test)
+
+    def predict_dataloader(self) -> WindowLoader:
+        """Return the test windows in the order of the store."""
+        return self.in_order(self.test)
+
+    def in_order(self, index: WindowIndex) -> WindowLoader:
+        """Return all windows of an index, in its order."""
+        numbers = np.arange(len(index), dtype=np.int64)
+        batches = [numbers[first : first + _EVALUATION_BATCH] for first in range(0, len(index), _EVALUATION_BATCH)]
+        return WindowLoader(self.store.signal_TC, index, batches)
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what a model must be fed with: plain values that go into its checkpoint."""
+        return {
+            "data_set": self.name,
+            "samples": self.train.samples,
+            "rate_hz": self.store.rate_hz,
+            "channels": list(self.store.channels),
+            "preparation": self.store.manifest["preparation"],
+            "activities": self.activities,
+        }

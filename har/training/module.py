@@ -1,0 +1,149 @@
+"""A classifier in training: loss, optimiser, and the validation score that chooses its weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from har.errors import RunError, UsageError
+from har.evaluation.scores import macro_f1
+from har.learners.base import Learner
+from har.learners.classifier import Classifier, InputScaling
+from har.learners.cnn import CNN
+from har.learners.initialise import initialise
+from har.norms.plan import NormPlan
+from har.seeds import derive_seed
+from har.training.datamodule import Batch, HarDataModule
+
+MONITOR = "validation_macro_f1"
+
+
+class HarModule(pl.LightningModule):
+    """A learner with its norm plan, trained with AdamW on cross-entropy.
+
+    The network is built when the data are known (`configure_model`), and its initial weights are a function of the
+    seed and of their names. Dropout of step t is a function of the seed and t, so a resumed run draws the same.
+
+    Args:
+        learner: The feature learner and its settings.
+        norm: Which norm stands where.
+        scaling: Fixed input scaling fitted on the training subjects: ``none``, ``scalar`` or ``channel``.
+        learning_rate: AdamW's learning rate, the same for all steps.
+        weight_decay: AdamW's decoupled weight decay, on weights of convolutions and linear layers alone.
+        seed: The run's seed; linked to ``seed_everything``.
+    """
+
+    network: Classifier
+
+    def __init__(
+        self,
+        learner: Learner = CNN(),  # noqa: B008  (immutable in use; the parser shows it as the default)
+        norm: NormPlan = NormPlan(),  # noqa: B008
+        scaling: str = "channel",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not learning_rate > 0 or not weight_decay >= 0:
+            raise UsageError(
+                f"learning rate {learning_rate} and weight decay {weight_decay} must be positive and not negative.",
+                "Usual values are 0.001 and 0.01.",
+            )
+        self.learner, self.norm, self.scaling = learner, norm, scaling
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.seed = seed
+        self.recipe: dict[str, Any] = {}
+        self.validation_scores: dict[str, float] = {}
+        self._loss_sum = torch.zeros(())
+        self._loss_steps = 0
+
+    def configure_model(self) -> None:
+        """Build and initialise the network for the data module's windows. Called by Lightning, and once only."""
+        if hasattr(self, "network"):
+            return
+        data: HarDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.recipe = data.recipe()
+        self.steps_per_epoch = max(len(data.train) // data.batch_size, 1)
+        channels: list[str] = self.recipe["channels"]
+        scaling = InputScaling(self.scaling, *data.training_moments(), channels)
+        features = self.learner.build(len(channels), self.recipe["samples"], self.norm)
+        self.network = Classifier(scaling, features, len(self.recipe["activities"]))
+        initialise(self.network, self.seed)
+
+    def forward(self, x_NTC: Tensor) -> Tensor:
+        """Return logits_NK of x_NTC, float32 (windows, samples, channels) in the store's units."""
+        logits_NK: Tensor = self.network(x_NTC)
+        return logits_NK
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101); norms and biases are not decayed."""
+        groups = [
+            {"params": [p for p in self.parameters() if p.ndim > 1]},
+            {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed the step's dropout from its address, so that it does not depend on what ran before."""
+        torch.manual_seed(derive_seed(self.seed, "step", self.global_step))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the cross-entropy of a batch, and add it to the mean since the last evaluation."""
+        x_NTC, label_N = batch
+        loss = functional.cross_entropy(self(x_NTC), label_N)
+        self._loss_sum = self._loss_sum.to(loss.device) + loss.detach()  # no .item(): it would wait for the device
+        self._loss_steps += 1
+        return loss
+
+    def take_train_loss(self) -> float | None:
+        """Return the mean training loss since the last call, None when there was no step."""
+        loss = float(self._loss_sum) / self._loss_steps if self._loss_steps else None
+        self._loss_sum, self._loss_steps = torch.zeros(()), 0
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Empty the counts."""
+        activities = len(self.recipe["activities"])
+        self._confusion_KK = torch.zeros(activities, activities, dtype=torch.int64, device=self.device)
+        self._validation_loss = torch.zeros((), dtype=torch.float64, device=self.device)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch of validation windows."""
+        x_NTC, label_N = batch
+        logits_NK = self(x_NTC)
+        self._validation_loss += functional.cross_entropy(logits_NK, label_N, reduction="sum")
+        activities = len(self._confusion_KK)
+        cells = torch.bincount(label_N * activities + logits_NK.argmax(1), minlength=activities**2)
+        self._confusion_KK += cells.reshape(activities, activities)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and macro F1 (policy ``present``, over all validation windows together).
+
+        Raises:
+            RunError: When the loss is no longer a number: training has diverged.
+        """
+        counts_KK = self._confusion_KK.cpu().numpy()
+        self.validation_scores = {
+            "validation_loss": float(self._validation_loss) / max(int(counts_KK.sum()), 1),
+            MONITOR: macro_f1(counts_KK, "present"),
+        }
+        if not math.isfinite(self.validation_scores["validation_loss"]):
+            raise RunError(
+                f"training diverged: the validation loss is not finite at step {self.global_step}.",
+                "Lower model.learning_rate, or scale the input (model.scaling).",
+            )
+        self.log_dict(self.validation_scores)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return probability_NK, float32 (windows, activities)."""
+        return torch.softmax(self(batch[0]), dim=1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put in what the model must be fed with, as plain values, so that a checkpoint stands alone."""
+        checkpoint["recipe"] = self.recipe

@@ -1,0 +1,335 @@
+"""One run, one place: `run(config, folder)` is the only way a run happens.
+
+A folder counts as a finished run only when its ``run.json`` says ``done``; that file is written last. Whatever
+happens before, the weights of the last evaluation are there to go on from.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import yaml
+from filelock import FileLock, Timeout
+
+from har.errors import DataError, HarError, RunError, UsageError
+from har.evaluation.predictions import write_predictions, write_truth
+from har.evaluation.scores import score_run
+from har.files import sha256_of_json, write_json, write_text
+from har.training import provenance
+from har.training.callbacks import MetricsLog, Progress, checkpoints
+from har.training.cli import parts, quiet
+from har.training.datamodule import HarDataModule, groups
+from har.training.inference import predictions_frame, truth_frame
+from har.training.module import MONITOR, HarModule
+from har.windows.prepare import store_folder
+from har.windows.segment import missing_activities
+from har.windows.store import Store
+
+# Where a run lies and what it prints while it runs do not change its result.
+_PLACES = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
+
+
+def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: dict[str, Any] | None = None) -> Path:
+    """Train one learner on one fold, restore its best weights, predict the test subjects once, score.
+
+    Args:
+        config: A complete configuration (`har.training.cli.resolve`).
+        folder: The run's folder. It is made.
+        resume: Go on from ``checkpoints/last.ckpt`` of an unfinished run of the same configuration.
+        facts: What a study knows of the run (``variant``, ``repeat``, …), kept in ``run.json``.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: When the folder holds a finished run, an unfinished one without `resume`, or one that differs.
+        DataError: When the data set is not prepared or damaged, or the checkpoint to resume from is.
+        RunError: When training fails or diverges.
+        LeakageError: When a subject, recording or sample would be on two sides.
+    """
+    started = provenance.now()
+    with _own(folder):
+        _require_free(folder, resume)
+        module, data, settings = parts(config)
+        data.setup()
+        config = copy.deepcopy(config)
+        config["data"]["fold"] = data.fold.name
+        record = _record(config, data, facts or {}) | {"started": started}
+        if resume:
+            _require_same(folder, record["hashes"])
+        _write_inputs(folder, config, data)
+        write_json(folder / "run.json", {"status": "running", **record})
+        try:
+            outcome = _train_and_judge(folder, module, data, settings, config, resume)
+        except HarError as error:
+            write_json(folder / "run.json", {"status": "failed", **record, "error": str(error)})
+            raise
+        except Exception as error:
+            write_json(folder / "run.json", {"status": "failed", **record, "error": f"{type(error).__name__}: {error}"})
+            raise
+        write_json(folder / "run.json", {"status": "done", **record, **outcome})
+    return folder
+
+
+def identity(config: dict[str, Any]) -> dict[str, str]:
+    """Return the hashes that a finished run of this configuration must have: config, data and split.
+
+    Raises:
+        DataError: When the data set is not prepared.
+        UsageError: When its fold does not exist.
+    """
+    data = HarDataModule(**config["data"])
+    store = Store.open(store_folder(data.name, data.root))
+    return _hashes(config, store.sha256, groups(data.find_fold(store.subjects)))
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return a run's ``run.json``.
+
+    Raises:
+        UsageError: When the folder is no run.
+        DataError: When the file is damaged.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: there is no run.json.", "Give the folder that har fit named.")
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record["status"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None
+    return record
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the complete configuration that a run was made with.
+
+    Raises:
+        UsageError: When the folder is no run.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: there is no config.yaml.", "Give the folder that har fit named.")
+    config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return config
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(f"another process is writing the run {folder}.", "Wait for it, or choose --out.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_free(folder: Path, resume: bool) -> None:
+    """Refuse a folder whose content would be lost, or that has nothing to resume."""
+    there = {path.name for path in folder.iterdir()} - {".lock"}
+    if "run.json" in there and read_run(folder)["status"] == "done":
+        raise UsageError(
+            f"{folder} holds a finished run, which is never overwritten.",
+            "Choose another folder with --out, or delete this one.",
+        )
+    last = folder / "checkpoints" / "last.ckpt"
+    if resume and not last.is_file():
+        raise UsageError(f"{folder} has nothing to resume from: there is no checkpoints/last.ckpt.", "Start it anew.")
+    if not resume and last.is_file():
+        raise UsageError(
+            f"{folder} holds an unfinished run.", f"Go on with it: har fit --resume {folder}; or delete the folder."
+        )
+    if not resume and there and "run.json" not in there and "config.yaml" not in there:
+        raise UsageError(f"{folder} holds files that are no run ({sorted(there)[0]}).", "Choose another --out.")
+
+
+def _require_same(folder: Path, hashes: dict[str, str]) -> None:
+    """Refuse to go on with a run under another configuration, other data or another split."""
+    earlier = read_run(folder).get("hashes", {})
+    differ = [name for name, value in hashes.items() if earlier.get(name) != value]
+    if differ:
+        raise UsageError(
+            f"the unfinished run {folder} has another {' and '.join(differ)}.",
+            "A run is resumed only as it was started; choose another --out for the new one.",
+        )
+
+
+def _hashes(config: dict[str, Any], store_sha256: str, subjects: dict[str, list[str]]) -> dict[str, str]:
+    """Return what identifies a run's result."""
+    settings = copy.deepcopy(config)
+    for *sections, key in _PLACES:
+        section = settings
+        for name in sections:
+            section = section[name]
+        section.pop(key, None)
+    settings["data"]["fold"] = None  # its subjects are the split
+    return {"config": sha256_of_json(settings), "data": store_sha256, "split": sha256_of_json(subjects)}
+
+
+def _record(config: dict[str, Any], data: HarDataModule, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what run.json says of a run before it is trained."""
+    subjects = groups(data.fold)
+    settings = config["data"]
+    return {
+        **facts,
+        "error": None,
+        "data_set": data.name,
+        "fold": {"name": data.fold.name, **subjects},
+        "seed": config["seed_everything"],
+        "hashes": _hashes(config, data.store.sha256, subjects),
+        "activities": data.activities,
+        **{key: settings[key] for key in ("window_s", "step_s", "label_rule", "min_purity", "null")},
+        "rate_hz": data.store.rate_hz,
+        "train_windows": len(data.train),
+        "validation_windows": len(data.validation),
+        "test_windows": len(data.test),
+        "classes_missing": {
+            "validation": missing_activities(data.validation),
+            "test": missing_activities(data.test),
+        },
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "threads": config["threads"],
+        "machine": provenance.machine(),
+    }
+
+
+def _write_inputs(folder: Path, config: dict[str, Any], data: HarDataModule) -> None:
+    """Save the configuration, which runs again as it is, and the fold."""
+    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    write_json(folder / "fold.json", {"name": data.fold.name, **groups(data.fold)})
+
+
+def _train_and_judge(
+    folder: Path,
+    module: HarModule,
+    data: HarDataModule,
+    settings: dict[str, Any],
+    config: dict[str, Any],
+    resume: bool,
+) -> dict[str, Any]:
+    """Fit, restore the best weights, predict the test windows, score; return the outcome for run.json."""
+    clock = time.monotonic()
+    torch.set_num_threads(config["threads"])
+    with quiet():
+        trainer, best = _trainer(folder, settings, f"{folder.parent.parent.name} {data.fold.name}")
+        _fit(trainer, module, data, folder / "checkpoints" / "last.ckpt" if resume else None)
+        restore(module, folder / "checkpoints" / "best.ckpt")
+        score = best["score"]()
+        _require_restored(trainer, module, data, score)
+        probability_NK = predict(trainer, module, data)
+    predictions = predictions_frame(data.store, data.test, probability_NK, data.activities)
+    write_predictions(folder / "predictions" / "running.parquet", predictions)
+    write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test)))
+    score_run(folder)
+    checkpoint = load_checkpoint(folder / "checkpoints" / "best.ckpt")
+    return {
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "best_step": checkpoint["global_step"],
+        "best_validation_macro_f1": score,
+        "finished": provenance.now(),
+        "seconds": round(time.monotonic() - clock, 3),
+        "peak_memory_mib": provenance.peak_memory_mib(),
+    }
+
+
+def _trainer(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.Trainer, dict[str, Any]]:
+    """Build the trainer with the run's own callbacks; also return how to ask for the best validation score."""
+    interval, steps = settings["val_check_interval"], settings["max_steps"]
+    if not isinstance(interval, int) or not 0 < interval <= steps:
+        raise UsageError(
+            f"trainer.val_check_interval {interval} is no number of steps between 1 and trainer.max_steps {steps}.",
+            "Weights are chosen at evaluations, so there must be at least one.",
+        )
+    show = settings.pop("enable_progress_bar", None) is not False
+    best, last = checkpoints(folder / "checkpoints")
+    callbacks: list[pl.Callback] = [MetricsLog(folder / "metrics.jsonl"), best, last]
+    callbacks += [Progress(label)] if show else []
+    trainer = pl.Trainer(
+        **settings,
+        callbacks=callbacks,
+        logger=False,
+        max_epochs=-1,
+        default_root_dir=folder,
+        enable_progress_bar=show,
+    )
+    return trainer, {"score": lambda: float(best.best_model_score)}  # type: ignore[arg-type]
+
+
+def _fit(trainer: pl.Trainer, module: HarModule, data: HarDataModule, checkpoint: Path | None) -> None:
+    """Run Lightning's fit, from a checkpoint if one is given; Ctrl-C stays a KeyboardInterrupt."""
+    handler = signal.getsignal(signal.SIGINT)
+    if checkpoint is not None:
+        load_checkpoint(checkpoint)  # a broken file is a clear error here
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as stop:  # Lightning turns Ctrl-C into exit code 1 and ignores the signal from then on
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stop
+
+
+def predict(trainer: pl.Trainer, module: HarModule, data: HarDataModule) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return probability_NK, float32 (windows, activities), of the data module's test windows in their order."""
+    batches = trainer.predict(module, dataloaders=data.predict_dataloader())
+    return torch.cat(batches).cpu().numpy()  # type: ignore[arg-type]
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint as tensors and plain values only, never as a pickle of objects.
+
+    Raises:
+        DataError: When it is missing or damaged.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no checkpoint {path}.", "Repeat the run, or name another run.")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["state_dict"]
+    except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no checkpoint)
+        raise DataError(
+            f"the checkpoint {path} is damaged ({type(error).__name__}).", "Delete the run's folder and repeat it."
+        ) from None
+    return checkpoint
+
+
+def restore(module: HarModule, path: Path) -> None:
+    """Put the weights, statistics and scaling of a checkpoint into a built module.
+
+    Raises:
+        DataError: When the checkpoint is missing or damaged.
+        UsageError: When it belongs to another network.
+    """
+    try:
+        module.load_state_dict(load_checkpoint(path)["state_dict"])
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise UsageError(
+            f"the weights in {path} do not fit the configured network: {detail}",
+            "Use the configuration that they were trained with (config.yaml beside the checkpoints).",
+        ) from None
+
+
+def _require_restored(trainer: pl.Trainer, module: HarModule, data: HarDataModule, score: float) -> None:
+    """Fail the run when the restored weights do not score what the chosen ones scored."""
+    trainer.validate(module, dataloaders=data.val_dataloader(), verbose=False)
+    again = module.validation_scores[MONITOR]
+    if abs(again - score) > 1e-6:
+        raise RunError(
+            f"the restored weights have validation macro F1 {again:.6f}, the chosen ones had {score:.6f}.",
+            "best.ckpt is not what was selected; delete the run's folder and repeat it.",
+        )

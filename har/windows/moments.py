@@ -1,0 +1,51 @@
+"""Mean and variance per channel over all windows of an index, without making the windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from har.windows.segment import WindowIndex
+
+_ROWS = 1 << 18  # rows at a time: bounded memory for stores of any length
+
+
+def moments(
+    signal_TC: npt.NDArray[np.float32], index: WindowIndex
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return mean_C and variance_C over every window and sample of `index`, in float64.
+
+    A sample that lies in several windows counts once for each, as it would if the windows were stacked: each row of
+    the store is weighted by the number of windows that cover it.
+
+    Args:
+        signal_TC: float32 (rows of the store, channels).
+        index: The windows; at least one.
+
+    Returns:
+        Mean per channel and variance per channel (divided by the number of values).
+    """
+    change_T = np.zeros(len(signal_TC) + 1, dtype=np.int64)
+    np.add.at(change_T, index.start, 1)
+    np.add.at(change_T, index.start + index.samples, -1)
+    weight_T = np.cumsum(change_T[:-1])
+    count = 0.0
+    mean_C = np.zeros(signal_TC.shape[1])
+    sum_of_squares_C = np.zeros(signal_TC.shape[1])
+    for first in range(0, len(signal_TC), _ROWS):
+        weight_B = weight_T[first : first + _ROWS].astype(np.float64)
+        block_count = weight_B.sum()
+        if block_count == 0:
+            continue
+        covered = weight_B > 0  # rows of other subjects are not even read
+        x_BC = signal_TC[first : first + _ROWS][covered].astype(np.float64)
+        weight_B = weight_B[covered]
+        block_mean_C = weight_B @ x_BC / block_count
+        block_squares_C = weight_B @ (x_BC - block_mean_C) ** 2
+        # Merging blocks by their means (Chan et al. 1979) keeps precision at large offsets such as gravity.
+        difference_C = block_mean_C - mean_C
+        total = count + block_count
+        mean_C += difference_C * block_count / total
+        sum_of_squares_C += block_squares_C + difference_C**2 * count * block_count / total
+        count = total
+    return mean_C, sum_of_squares_C / count
