@@ -1,0 +1,180 @@
+"""`har study`: all runs of a comparison, what is done skipped; then its contrasts and its report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from har.commands.parser import CommandParser
+from har.errors import UsageError
+
+if TYPE_CHECKING:
+    from har.study.conduct import Survey
+    from har.study.plan import Plan, PlannedRun
+
+_EXAMPLES = """
+har study configs/studies/bn-placement.yaml                 one repeat, one worker per core
+har study configs/studies/bn-placement.yaml --repeats 3     three seeds per fold; finished runs are kept
+har study configs/studies/bn-placement.yaml --dry-run       the runs, their state and the estimated time
+har study configs/studies/bn-placement.yaml --set trainer.max_steps=60 --runs /tmp/quick
+"""
+
+
+def main(args: list[str]) -> int:
+    """Run a study, judge it and report it.
+
+    Args:
+        args: The command line after ``har study``.
+
+    Returns:
+        0 when every run is done, 1 when some failed (they are named), 130 when it was interrupted.
+
+    Raises:
+        HarError: Nothing could be run: the study file, the data set, or the study folder is not as it must be.
+    """
+    options = _parser().parse_args(args)
+    jobs = _at_least_one("--jobs", options.jobs) if options.jobs is not None else cores()
+    from har.study.definition import load_study
+    from har.study.plan import Options, make_plan
+
+    study = load_study(options.file)
+    if options.repeats is not None:
+        study = dataclasses.replace(study, repeats=_at_least_one("--repeats", options.repeats))
+    overrides = _overrides(options.set)
+    plan = make_plan(study, Options(options.data, options.runs, options.root, overrides))
+    if options.dry_run:
+        from har.study.conduct import listing, survey
+
+        print(listing(survey(plan), jobs))
+        return 0
+    return _run(plan, jobs)
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser("study", "All runs of a comparison, then its contrasts and its report.", _EXAMPLES)
+    parser.add_argument("file", metavar="FILE.yaml", help="the study, such as configs/studies/bn-placement.yaml")
+    parser.add_argument("--data", metavar="NAME", help="another data set than the base experiment's (har datasets)")
+    parser.add_argument("--repeats", metavar="N", type=int, help="runs per variant and fold, each with its own seed")
+    parser.add_argument("--jobs", metavar="N", type=int, help="worker processes, one thread each (default: the cores)")
+    parser.add_argument("--runs", metavar="FOLDER", help="root of the run folders (default $HAR_RUNS or ./runs)")
+    parser.add_argument("--root", metavar="FOLDER", help="root of the data (default $HAR_DATA or ./data)")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="override the base for all variants; repeatable"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="list the runs and the estimated time, run nothing")
+    return parser
+
+
+def _at_least_one(option: str, number: int) -> int:
+    if number < 1:
+        raise UsageError(f"{option} {number} is not possible.", "Give a whole number from 1 upwards.")
+    return number
+
+
+def _overrides(settings: list[str]) -> dict[str, Any]:
+    """Parse ``KEY=VALUE`` words; the values are YAML."""
+    from har.study.strict_yaml import parse_yaml
+
+    overrides: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {setting!r} is not KEY=VALUE.", "For example --set trainer.max_steps=60")
+        if key in overrides:
+            raise UsageError(f"--set {key} is given twice.", "Give each key once.")
+        overrides[key] = parse_yaml(text, f"--set {setting}")
+    return overrides
+
+
+def _run(plan: Plan, jobs: int) -> int:
+    """Make the runs that are missing and judge what there is."""
+    from har.study.conduct import conduct, finished, survey
+    from har.study.lock import study_lock
+
+    try:
+        with study_lock(plan.folder) as lock:
+            found = survey(plan)
+            _announce(found, jobs)
+            failures = conduct(found, jobs=jobs, stream=sys.stderr, locked=lock)
+            try:
+                _judge(plan)
+            finally:
+                _name(failures, plan)
+    except KeyboardInterrupt:
+        done, total = finished(plan), len(plan.runs)
+        _say(f"har: interrupted; {done} of {total} runs are done and kept, the same command goes on from there.")
+        return 130
+    return 1 if failures else 0
+
+
+def _name(failures: list[tuple[PlannedRun, str]], plan: Plan) -> None:
+    """Say which runs failed and why; runs that failed for one reason are listed together."""
+    if not failures:
+        return
+    reasons: dict[str, list[str]] = {}
+    for run, error in failures:
+        reasons.setdefault(error, []).append("/".join(run.label.split()))
+    _say(f"har: {len(failures)} of {len(plan.runs)} runs failed; the same command tries them again.")
+    for error, labels in reasons.items():
+        _say(f"  {', '.join(labels)}:\n    " + error.replace("\n", "\n    "))
+    _say(f"  What their workers printed: {plan.folder / 'logs'}")
+
+
+def _announce(found: Survey, jobs: int) -> None:
+    """Say what will be run on what."""
+    from har.study.progress import duration
+
+    plan, left = found.plan, len(found.to_do())
+    repeats = f" x {plan.study.repeats} repeats" if plan.study.repeats > 1 else ""
+    _say(
+        f"{plan.study.name} on {plan.data_set}: {len(plan.study.variants)} variants x {len(plan.folds)} folds{repeats} "
+        f"= {len(plan.runs)} runs in {plan.folder}"
+    )
+    if left:
+        time = duration(found.left_s(jobs))
+        _say(f"{len(plan.runs) - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
+    else:
+        _say("All of them are done; there is nothing to run.")
+
+
+def _judge(plan: Plan) -> None:
+    """Contrast and report the runs that are done; print variants, verdicts, caveats and the report's path."""
+    from har.evaluation.comparison import evaluate_study
+    from har.evaluation.report import write_report
+    from har.study.plan import caveats
+
+    result = evaluate_study(plan.folder)
+    report = write_report(plan.folder)
+    print(_variants(result))
+    print()
+    for contrast in result["contrasts"]:
+        print(f"{'Primary: ' if contrast['primary'] else ''}{contrast['sentence']}")
+    print()
+    for note in [*result["problems"], *caveats(plan)]:
+        print(note)
+    print(f"Report: {report}")
+
+
+def _variants(result: dict[str, Any]) -> str:
+    """Return the table of variants."""
+    from har.evaluation.numbers import Column, Table
+
+    heads = ["SD over subjects", "pooled", "accuracy"]
+    columns = [Column("variant"), Column(f"macro F1 ({result['policy']})", "score")]
+    columns += [*(Column(head, "score") for head in heads), Column("runs", "count"), Column("s per run", "seconds")]
+    keys = ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy", "runs", "seconds")
+    rows = [[name, *(scores[key] for key in keys)] for name, scores in result["variants"].items()]
+    return Table("variants", "Variants", columns, rows).markdown()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,176 @@
+"""A study from its plan to finished runs: what is missing is run, what failed is named, what is done stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from har.study.execute import RUNNER, Outcome, Task, execute
+from har.study.plan import Plan, PlannedRun, check_folds, command_line, save_plan
+from har.study.progress import Progress, duration
+from har.study.states import State, clear, read_record, states
+
+# Seconds of one optimiser step and of the rest of a run (indexing, evaluations, prediction), for an estimate before
+# any run has ended: three convolutions of 64 filters, batches of 64 windows of 200 samples, one thread, as measured on
+# a 2-core cloud machine.
+STEP_S = 0.02
+REST_S = 2.0
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A plan held against what is on the disk.
+
+    Attributes:
+        plan: The plan.
+        states: One state per run of the plan.
+        expected_s: Expected wall time of a whole run, in seconds.
+        basis: What `expected_s` is based on, in words.
+    """
+
+    plan: Plan
+    states: tuple[State, ...]
+    expected_s: float
+    basis: str
+
+    def to_do(self) -> list[tuple[PlannedRun, State]]:
+        """Return the runs that are not done, in their order, with their states."""
+        pairs = zip(self.plan.runs, self.states, strict=True)
+        return [(run, state) for run, state in pairs if state is not State.DONE]
+
+    def left_s(self, jobs: int) -> float:
+        """Return the expected seconds until all runs are done, with `jobs` at a time."""
+        count = len(self.to_do())
+        return self.expected_s * count / max(min(jobs, count), 1)
+
+
+def survey(plan: Plan) -> Survey:
+    """Hold a plan against the run folders.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        The state of every run, and an estimate of a run's time.
+
+    Raises:
+        UsageError: A finished run was made with other settings, data or split, or the folder has other folds.
+        DataError: The record of a run, or the store, is damaged.
+    """
+    from har.training.run import identity  # heavy: torch and Lightning
+
+    check_folds(plan)
+    found = states(plan.runs, [identity(run.config) for run in plan.runs])
+    expected_s, basis = _expected(plan, found)
+    return Survey(plan, tuple(found), expected_s, basis)
+
+
+def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
+    """Return the expected seconds of a run, and what that is based on."""
+    done = [run for run, state in zip(plan.runs, found, strict=True) if state is State.DONE]
+    records = [read_record(run.folder) or {} for run in done]
+    seconds = [record["seconds"] for record in records if "seconds" in record]
+    if seconds:
+        return sum(seconds) / len(seconds), f"the mean of this study's {len(seconds)} finished runs"
+    steps = max(run.config["trainer"]["max_steps"] for run in plan.runs)
+    basis = (
+        f"{REST_S:g} s and {STEP_S:g} s for each of {steps} steps, as measured with the default network and windows on "
+        "another machine; the first run that ends here tells better"
+    )
+    return REST_S + STEP_S * steps, basis
+
+
+def conduct(
+    found: Survey, *, jobs: int, stream: TextIO, locked: int, runner: str = RUNNER
+) -> list[tuple[PlannedRun, str]]:
+    """Run what is missing. The caller holds the study's lock since before the survey.
+
+    Args:
+        found: The plan, held against the disk.
+        jobs: Number of worker processes, one thread each.
+        stream: Where progress is written.
+        locked: The descriptor of the study's lock (`study_lock`), which workers inherit.
+        runner: ``module:function`` that makes a run.
+
+    Returns:
+        The runs that failed, each with its error.
+
+    Raises:
+        UsageError: The study folder was begun with other folds, or a run folder holds something else.
+        KeyboardInterrupt: On Ctrl-C, when every worker has been stopped.
+    """
+    plan = found.plan
+    save_plan(plan)
+    to_do = found.to_do()
+    for run, state in to_do:
+        if state is not State.CUT_OFF:
+            clear(run.folder)
+    tasks = [_task(plan, run, state) for run, state in to_do]
+    runs = {task.folder: run for task, (run, _) in zip(tasks, to_do, strict=True)}
+    done = len(plan.runs) - len(tasks)
+    progress = Progress(stream, total=len(plan.runs), done=done, jobs=jobs, expected_s=found.expected_s)
+
+    def report(outcome: Outcome) -> None:
+        run = runs[outcome.task.folder]
+        if outcome.error is None:
+            progress.finished(run.label, _score(run.folder), outcome.seconds)
+        else:
+            progress.failed(run.label, outcome.error)
+
+    try:
+        outcomes = execute(
+            tasks,
+            jobs=jobs,
+            logs=plan.folder / "logs",
+            runner=runner,
+            inherited=(locked,),
+            on_finish=report,
+            on_tick=progress.tick,
+        )
+    finally:
+        progress.close()
+    return [(runs[outcome.task.folder], outcome.error) for outcome in outcomes if outcome.error is not None]
+
+
+def finished(plan: Plan) -> int:
+    """Return how many runs of a plan have been finished, by their records alone."""
+    return sum((read_record(run.folder) or {}).get("status") == "done" for run in plan.runs)
+
+
+def _task(plan: Plan, run: PlannedRun, state: State) -> Task:
+    """Return what a worker is told about a run."""
+    facts = {"study": plan.study.name, "variant": run.variant, "repeat": run.repeat, "command": command_line(plan)}
+    return Task(str(run.folder), run.config, state is State.CUT_OFF, facts)
+
+
+def _score(folder: Path) -> str:
+    """Return a finished run's macro F1 in words."""
+    try:
+        scores: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        return f"macro F1 {scores['macro_f1']:.3f}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "no score"
+
+
+def listing(found: Survey, jobs: int) -> str:
+    """Return what ``--dry-run`` prints: every run with its state, and the estimated time."""
+    pairs = list(zip(found.plan.runs, found.states, strict=True))
+    widths = [max(len(text) for text in column) for column in zip(*(_columns(run) for run, _ in pairs), strict=True)]
+    lines = []
+    for run, state in pairs:
+        cells = [text.ljust(width) for text, width in zip(_columns(run), widths, strict=True)]
+        lines.append("  ".join([*cells, str(state)]))
+    done = len(pairs) - len(found.to_do())
+    left = f"about {duration(found.left_s(jobs))} with {jobs} at a time" if found.to_do() else "nothing to do"
+    return "\n".join([*lines, "", f"{done} of {len(pairs)} runs are done: {left}.", *_basis(found)])
+
+
+def _basis(found: Survey) -> list[str]:
+    return [f"Estimate: {found.basis}."] if found.to_do() else []
+
+
+def _columns(run: PlannedRun) -> tuple[str, str, str]:
+    return run.variant, run.fold.name, f"repeat-{run.repeat}"

@@ -1,0 +1,306 @@
+"""What a study file says: a base experiment, named variants of it, a protocol, repeats and the declared contrasts.
+
+    name: bn-placement
+    question: Does batch normalisation after every convolution beat a single early one?
+    base: ../experiments/spar-cnn.yaml       # relative to this file
+    variants:
+      input: {model.norm.placement: input}   # dotted overrides of the base, as after `har fit --`
+      every: {model.norm.placement: every}
+    protocol: {folds: loso, validation_subjects: 2}
+    repeats: 1
+    seed: 0
+    contrasts:
+      - {a: every, b: input, primary: true}
+
+Every mistake of a file is found before it is refused, so that one reading is enough to mend it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from har.errors import UsageError, candidates
+from har.study.strict_yaml import read_yaml
+
+# Names become folders: the same characters mean the same file on every file system, and none hides or climbs.
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
+_OPTIONAL = ("repeats", "seed", "notes")
+_PROTOCOL = ("folds", "fold_count", "validation_subjects")
+_CONTRAST = ("a", "b", "primary")
+
+# What a study fills in for each run. A variant that set one of these would not be compared under the same protocol.
+GOVERNED = (
+    "name",
+    "seed_everything",
+    "threads",
+    "data.name",
+    "data.root",
+    "data.folds",
+    "data.fold",
+    "data.fold_count",
+    "data.validation_subjects",
+)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A declared comparison: the score of variant `a` minus that of variant `b`, paired over subjects."""
+
+    a: str
+    b: str
+    primary: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How subjects are divided.
+
+    Attributes:
+        folds: ``"loso"``, ``"kfold"``, or the path of a folds file (resolved against the study file).
+        fold_count: Number of folds of ``"kfold"``; None for the others.
+        validation_subjects: Subjects taken from each fold's training subjects for validation; None with a folds file.
+    """
+
+    folds: str
+    fold_count: int | None
+    validation_subjects: int | None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, checked.
+
+    Attributes:
+        file: The study file.
+        base: The experiment file that every run starts from.
+        variants: Name to dotted overrides of the base, in the file's order.
+        repeats: Runs per variant and fold, each with a seed of its own.
+        seed: The number that all seeds are derived from.
+        notes: Sentences for the report.
+    """
+
+    name: str
+    question: str
+    file: Path
+    base: Path
+    variants: dict[str, dict[str, Any]]
+    protocol: Protocol
+    repeats: int
+    seed: int
+    contrasts: tuple[Contrast, ...]
+    notes: tuple[str, ...]
+
+
+def is_safe_name(name: object) -> bool:
+    """Return whether `name` can be a folder's name on every file system."""
+    return isinstance(name, str) and _SAFE_NAME.fullmatch(name) is not None and not name.endswith(".")
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Args:
+        path: The YAML file.
+
+    Returns:
+        The study.
+
+    Raises:
+        UsageError: The file is missing, not YAML (with its line), or has mistakes; all of them are listed, unknown
+            keys with the nearest known ones.
+    """
+    file = Path(path)
+    value = read_yaml(file)
+    if not isinstance(value, dict):
+        raise UsageError(f"{file} is not a study: it holds no mapping.", f"It needs the keys {', '.join(_REQUIRED)}.")
+    reading = _Reading(file, value)
+    study = reading.study()
+    if reading.problems:
+        count = len(reading.problems)
+        what = f"{file} has {count} mistake{'s' if count > 1 else ''}; nothing was run."
+        raise UsageError(what, "\n  ".join(reading.problems))
+    return study
+
+
+class _Reading:
+    """One pass over a study file that collects every problem.
+
+    Where a value is wrong, a stand-in of the right type is used, so that the rest can still be checked; a study with
+    problems is never handed out.
+    """
+
+    def __init__(self, file: Path, value: dict[Any, Any]) -> None:
+        self.file = file
+        self.value = value
+        self.problems: list[str] = []
+
+    def study(self) -> Study:
+        self._keys(self.value, (*_REQUIRED, *_OPTIONAL), "")
+        self.problems.extend(f"'{key}' is missing." for key in _REQUIRED if key not in self.value)
+        variants = self._variants()
+        return Study(
+            name=self._name(),
+            question=self._text("question"),
+            file=self.file,
+            base=self._base(),
+            variants=variants,
+            protocol=self._protocol(),
+            repeats=self._integer(self.value, "repeats", 1, at_least=1),
+            seed=self._integer(self.value, "seed", 0, at_least=0),
+            contrasts=self._contrasts(variants),
+            notes=self._notes(),
+        )
+
+    def _keys(self, mapping: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
+        for key in mapping:
+            if key not in set(known):
+                self.problems.append(f"{where}key {key!r} is not known. {candidates(key, known)}")
+
+    def _name(self) -> str:
+        name = self.value.get("name", "stand-in")
+        if not is_safe_name(name):
+            self.problems.append(f"name {name!r} cannot be a folder's name; use letters, digits, '.', '_' and '-'.")
+        return str(name)
+
+    def _text(self, key: str) -> str:
+        text = self.value.get(key, "stand-in")
+        if not isinstance(text, str) or not text.strip():
+            self.problems.append(f"{key} is {text!r}; it must be a sentence.")
+        return str(text).strip()
+
+    def _integer(self, mapping: Mapping[Any, Any], key: str, default: int, *, at_least: int) -> int:
+        number = mapping.get(key, default)
+        if not isinstance(number, int) or isinstance(number, bool) or number < at_least:
+            self.problems.append(f"{key} is {number!r}; it must be a whole number of at least {at_least}.")
+            return at_least
+        return number
+
+    def _base(self) -> Path:
+        given = self.value.get("base")
+        if given is None:
+            return self.file
+        base = self.file.parent / str(given)
+        if not base.is_file():
+            self.problems.append(f"base {str(given)!r} is not there: no file {base} (taken from the study file).")
+        return base
+
+    def _variants(self) -> dict[str, dict[str, Any]]:
+        given = self.value.get("variants", {"stand-in": {}})
+        if not isinstance(given, dict) or not given:
+            self.problems.append("variants is empty; give at least two, each a name with its dotted overrides.")
+            return {}
+        variants: dict[str, dict[str, Any]] = {}
+        for name, overrides in given.items():
+            if not is_safe_name(name):
+                self.problems.append(
+                    f"variant name {name!r} cannot be a folder's name; use letters, digits, '.', '_' and '-' "
+                    "(in quotes, where YAML would read a number or a truth value)."
+                )
+            self._overrides(str(name), overrides)
+            same = next((other for other, known in variants.items() if known == overrides), None)
+            if same is not None:
+                self.problems.append(f"variants {same!r} and {name!r} are the same; take one out.")
+            variants[str(name)] = dict(overrides) if isinstance(overrides, dict) else {}
+        return variants
+
+    def _overrides(self, variant: str, overrides: Any) -> None:
+        if not isinstance(overrides, dict) or not overrides:
+            self.problems.append(f"variant {variant!r} overrides nothing; give it dotted keys with values.")
+            return
+        for key, value in overrides.items():
+            problem = override_problem(key, value)
+            if problem:
+                self.problems.append(f"variant {variant!r}: {problem}")
+
+    def _protocol(self) -> Protocol:
+        given = self.value.get("protocol", {"folds": "loso", "validation_subjects": 1})
+        if not isinstance(given, dict):
+            self.problems.append("protocol must be a mapping with the key folds: loso, kfold, or a folds file.")
+            return Protocol("loso", None, 1)
+        self._keys(given, _PROTOCOL, "protocol: ")
+        folds = given.get("folds")
+        if not isinstance(folds, str) or not folds:
+            self.problems.append(f"protocol: folds is {folds!r}; it must be loso, kfold, or the path of a folds file.")
+            folds = "loso"
+        needed = {"loso": ("validation_subjects",), "kfold": ("fold_count", "validation_subjects")}.get(folds, ())
+        for key in _PROTOCOL[1:]:
+            if key in needed and key not in given:
+                self.problems.append(f"protocol: {key} is missing; folds: {folds} needs it.")
+            if key not in needed and key in given:
+                self.problems.append(f"protocol: {key} has no meaning with folds: {folds}; take it out.")
+        numbers = {"fold_count": 2, "validation_subjects": 1}
+        read = {key: self._integer(given, key, least, at_least=least) for key, least in numbers.items() if key in given}
+        return Protocol(self._folds(folds), read.get("fold_count"), read.get("validation_subjects"))
+
+    def _folds(self, folds: str) -> str:
+        if folds in {"loso", "kfold"}:
+            return folds
+        path = self.file.parent / folds
+        if not path.is_file():
+            near = candidates(folds, ("loso", "kfold"))
+            self.problems.append(f"protocol: folds {folds!r} is neither a rule nor a file (no {path}). {near}")
+        return str(path)
+
+    def _contrasts(self, variants: Mapping[str, Any]) -> tuple[Contrast, ...]:
+        given = self.value.get("contrasts", [])
+        if not isinstance(given, list) or not given:
+            if "contrasts" in self.value:
+                self.problems.append("contrasts is empty; declare at least one, before anything runs.")
+            return ()
+        contrasts = [self._contrast(number, item, variants) for number, item in enumerate(given, start=1)]
+        pairs = [frozenset((contrast.a, contrast.b)) for contrast in contrasts]
+        self.problems.extend(
+            f"contrast {number} compares {contrast.a!r} and {contrast.b!r} a second time; take it out."
+            for number, contrast in enumerate(contrasts, start=1)
+            if pairs[number - 1] in pairs[: number - 1]
+        )
+        primary = sum(contrast.primary for contrast in contrasts)
+        if primary != 1:
+            self.problems.append(f"{primary} contrasts are primary; exactly one answers the question.")
+        return tuple(contrasts)
+
+    def _contrast(self, number: int, item: Any, variants: Mapping[str, Any]) -> Contrast:
+        if not isinstance(item, dict):
+            self.problems.append(f"contrast {number} is {item!r}; write {{a: VARIANT, b: VARIANT, primary: true}}.")
+            return Contrast(f"stand-in {number} a", f"stand-in {number} b", False)
+        self._keys(item, _CONTRAST, f"contrast {number}: ")
+        for side in ("a", "b"):
+            if item.get(side) not in variants:
+                hint = candidates(item.get(side), variants)
+                self.problems.append(f"contrast {number}: {side} is {item.get(side)!r}, which is no variant. {hint}")
+        if item.get("a") == item.get("b"):
+            self.problems.append(f"contrast {number} compares {item.get('a')!r} with itself.")
+        primary = item.get("primary", False)
+        if not isinstance(primary, bool):
+            self.problems.append(f"contrast {number}: primary is {primary!r}; it must be true or false.")
+        return Contrast(str(item.get("a")), str(item.get("b")), primary is True)
+
+    def _notes(self) -> tuple[str, ...]:
+        given = self.value.get("notes", [])
+        if not isinstance(given, list) or not all(isinstance(note, str) and note.strip() for note in given):
+            self.problems.append("notes must be a list of sentences.")
+            return ()
+        return tuple(given)
+
+
+def override_problem(key: object, value: object) -> str | None:
+    """Return what is wrong with one dotted override, or None.
+
+    Args:
+        key: The dotted key, such as ``"model.norm.placement"``.
+        value: Its value: a number, a text, a truth value, None, or a list.
+    """
+    if not isinstance(key, str) or not key or any(not part for part in key.split(".")):
+        return f"{key!r} is not a dotted key such as model.norm.placement."
+    if isinstance(value, dict):
+        return f"{key} holds a mapping; write one dotted key for each of its values."
+    governed = next((name for name in GOVERNED if key == name or name.startswith(f"{key}.")), None)
+    if governed:
+        return f"{governed} is set by the study itself (from protocol, seed and --data); take it out."
+    return None

@@ -1,0 +1,150 @@
+"""Which runs of a plan are there, from the run folders alone; and the refusal to mix two configurations."""
+
+from __future__ import annotations
+
+import enum
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from har.errors import DataError, UsageError
+from har.study.plan import PlannedRun
+
+_SHOWN_KEYS = 5
+_REASONS = {
+    "config": "its settings are not the ones asked for now",
+    "data": "the data set was prepared anew, with another content",
+    "split": "its subjects are divided in another way",
+}
+
+
+class State(enum.StrEnum):
+    """Where a run stands.
+
+    DONE: finished, with the configuration, data and split that are asked for.
+    CUT_OFF: interrupted; goes on from its last checkpoint.
+    FAILED: ended with an error; is made again from the start.
+    MISSING: not begun, or nothing of use is left of it.
+    """
+
+    DONE = "done"
+    CUT_OFF = "cut off"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+def states(runs: Sequence[PlannedRun], identities: Sequence[Mapping[str, str]]) -> list[State]:
+    """Look at every run's folder.
+
+    Args:
+        runs: The planned runs.
+        identities: For each run, the hashes of configuration, data and split that it must have.
+
+    Returns:
+        One state per run.
+
+    Raises:
+        UsageError: A finished run was made with something else; names the run, what differs and the settings.
+        DataError: A run's record is damaged.
+    """
+    return [state_of(run, wanted) for run, wanted in zip(runs, identities, strict=True)]
+
+
+def state_of(run: PlannedRun, wanted: Mapping[str, str]) -> State:
+    """Return the state of one run; see `states`."""
+    record = read_record(run.folder)
+    if record is None:
+        return State.MISSING
+    differing = [name for name, value in wanted.items() if record.get("hashes", {}).get(name) != value]
+    if record["status"] == "done":
+        if differing:
+            raise _changed(run, differing)
+        return State.DONE
+    if record["status"] == "failed":
+        return State.FAILED
+    resumable = not differing and _is_whole(run.folder / "checkpoints" / "last.ckpt")
+    return State.CUT_OFF if resumable else State.MISSING
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Return whether a checkpoint (a zip archive) is there to its last byte, after whatever cut its run off."""
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return a run folder's ``run.json``, None when there is none.
+
+    Raises:
+        DataError: The file is no record of a run. (A run writes it whole or not at all.)
+    """
+    path = folder / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or record.get("status") not in {"running", "done", "failed"}:
+        raise DataError(f"{path} is not the record of a run.", f"Delete {folder}; the study makes it again.")
+    return record
+
+
+def clear(folder: Path) -> None:
+    """Remove what an unfinished run left behind, so that it can begin anew. A finished run is never removed.
+
+    Raises:
+        UsageError: The folder has content, but no record of a run: it may be somebody's own.
+    """
+    if not folder.exists():
+        return
+    record = read_record(folder)
+    if record is None and any(path.is_file() and not _is_early(path.name) for path in folder.rglob("*")):
+        raise UsageError(
+            f"{folder} has files, but no run.json: it is not known to be a run.",
+            "Move it away or delete it, then start the study again.",
+        )
+    if record is not None and record["status"] == "done":
+        raise UsageError(f"{folder} is a finished run, which is never overwritten.", "Delete it, if it is to go.")
+    shutil.rmtree(folder)
+
+
+def _is_early(name: str) -> bool:
+    """Return whether a file is one of those that a run writes before its record."""
+    return name in {".lock", "config.yaml", "fold.json"} or name.endswith(".part")
+
+
+def _changed(run: PlannedRun, differing: Sequence[str]) -> UsageError:
+    """Build the error for a finished run that was made with something else."""
+    what = f"the finished run {run.folder} cannot be counted: {'; '.join(_REASONS[name] for name in differing)}."
+    error = UsageError(what, "Use another place with --runs FOLDER, or delete that study's folder to begin anew.")
+    if "config" in differing:
+        changes = list(differences(_saved_config(run.folder), run.config))
+        more = f" and {len(changes) - _SHOWN_KEYS} more" if len(changes) > _SHOWN_KEYS else ""
+        error.add_note("; ".join(changes[:_SHOWN_KEYS]) + more if changes else "run.json has other hashes")
+    return error
+
+
+def _saved_config(folder: Path) -> Any:
+    """Return the run's own configuration, None when it cannot be read."""
+    try:
+        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return None
+
+
+def differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
+    """Yield ``key: before, now asked for: now`` for every setting in which two configurations differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in sorted({*before, *now}):
+            yield from differences(before.get(name), now.get(name), f"{key}.{name}" if key else str(name))
+    elif before != now:
+        yield f"{key} was {before!r} and is {now!r} now"

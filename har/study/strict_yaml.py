@@ -1,0 +1,72 @@
+"""YAML files that people write: duplicate keys are refused, numbers like 1e-3 are numbers, errors name the line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from har.errors import UsageError
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, which would silently keep the last of two equal keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a key that the mapping has already."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                problem = f"the key {key!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+# YAML 1.1, which PyYAML reads, takes 1e-3 for text; the training configuration's parser takes it for a number.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read one YAML document.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its value: a mapping, as a rule.
+
+    Raises:
+        UsageError: The file is missing, is not UTF-8 text, is not YAML (with line and column) or has a key twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path}.", "Check the path; it is taken from the working folder.") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder, not a YAML file.", "Name the file itself.") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Parse YAML text; `where` names its place in errors.
+
+    Raises:
+        UsageError: The text is not YAML, or has a key twice.
+    """
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derived from SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
+        raise UsageError(f"{place}: {error.problem}.", "Mend the YAML there.") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where} is not YAML: {str(error).splitlines()[0]}.", "Mend the YAML.") from None

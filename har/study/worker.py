@@ -1,0 +1,90 @@
+"""A worker process of a study: runs handed over as lines of JSON on stdin, outcomes handed back on stdout.
+
+It is started by `execute` as ``python -m har.study.worker MODULE:FUNCTION`` and lives across runs, so that the heavy
+imports are paid once. What the runs print goes to the worker's log, never into the outcomes.
+
+A worker must not outlive its study: a thread waits on stdin all the time, and the end of stdin (the study has ended,
+or was killed with -9) ends the process at once, in the middle of a run if need be. Everything a run writes for others
+is written whole or not at all, so that is as safe as `kill -9` is.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from har.errors import HarError
+
+Runner = Callable[..., Any]
+
+
+def main() -> None:
+    """Serve the study until it closes stdin."""
+    replies = os.dup(1)
+    os.dup2(2, 1)  # from here on, print() of anything in a run lands in the log
+    faulthandler.enable()  # a crash in native code leaves its stack in the log
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+    runner: Runner | None = None
+    while True:
+        task = json.loads(lines.get())
+        began = time.perf_counter()
+        error = None
+        try:
+            if runner is None:
+                runner = find_runner(sys.argv[1])
+                began = time.perf_counter()  # imports are no part of the run's time
+            _work(runner, task)
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a run raises fails that run alone
+            traceback.print_exc()
+            error = sentence(failure)
+        reply = {"error": error, "seconds": time.perf_counter() - began}
+        os.write(replies, json.dumps(reply).encode() + b"\n")
+
+
+def _listen(lines: queue.SimpleQueue[bytes]) -> None:
+    """Pass on the lines of stdin; end the process when the study is gone."""
+    with os.fdopen(0, "rb", closefd=False) as stdin:
+        for line in stdin:
+            lines.put(line)
+    os._exit(0)
+
+
+def _work(runner: Runner, task: dict[str, Any]) -> None:
+    """Call the runner for one task, as `execute.Task` holds it."""
+    sys.stderr.write(f"--- {task['folder']}\n")  # unbuffered by line: the log shows whose output follows
+    runner(task["config"], Path(task["folder"]), resume=task["resume"], facts=task["facts"])
+
+
+def find_runner(name: str) -> Runner:
+    """Return the function that ``module:function`` names.
+
+    Raises:
+        ImportError: When the module cannot be imported.
+        AttributeError: When it has no such function.
+    """
+    module, _, function = name.partition(":")
+    runner: Runner = getattr(importlib.import_module(module), function)
+    return runner
+
+
+def sentence(failure: BaseException) -> str:
+    """Return what a person is told of a failure: a `HarError` as it is, anything else with its kind before it."""
+    if isinstance(failure, HarError):
+        return str(failure)
+    text = str(failure).strip()
+    return f"{type(failure).__name__}: {text}" if text else type(failure).__name__
+
+
+if __name__ == "__main__":
+    main()

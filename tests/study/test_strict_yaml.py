@@ -1,0 +1,50 @@
+"""YAML as people write it: mistakes are named with their line, nothing is silently dropped."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from har.errors import UsageError
+from har.study.strict_yaml import parse_yaml, read_yaml
+
+
+def test_a_syntax_error_names_file_line_and_column(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("name: a\nvariants: {every: [1\nseed: 0\n")
+    with pytest.raises(UsageError, match=r"study\.yaml, line 3, column 5"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3\n", "x: {a: 1, a: 1}", "- {a: 1, b: {c: 1, c: 2}}"])
+def test_a_key_that_stands_twice_is_refused(text):
+    with pytest.raises(UsageError, match=r"line \d.* stands twice"):
+        parse_yaml(text, "here")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@settings(deadline=None, max_examples=60)
+def test_every_way_to_write_a_number_is_a_number(value):
+    assert parse_yaml(f"{value:.3e}", "here") == float(f"{value:.3e}")
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1e3", "+1.5e0"])
+def test_an_exponent_without_point_or_sign_is_a_number(text):
+    assert parse_yaml(text, "here") == float(text)
+
+
+def test_a_hash_of_letters_and_digits_stays_text():
+    assert parse_yaml("12e5f", "here") == "12e5f"
+
+
+def test_a_missing_file_a_folder_and_bytes_are_refused(tmp_path):
+    (tmp_path / "bytes.yaml").write_bytes(b"name: \xff")
+    for path, words in ((tmp_path / "no.yaml", "no file"), (tmp_path, "folder"), (tmp_path / "bytes.yaml", "UTF-8")):
+        with pytest.raises(UsageError, match=words):
+            read_yaml(path)
+
+
+def test_python_objects_are_not_made():
+    with pytest.raises(UsageError):
+        parse_yaml("!!python/object/apply:os.getcwd []", "here")
