@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 
-from har import __version__
 from har.errors import HarError, unknown
 
 _GROUPS: dict[str, dict[str, str]] = {
@@ -55,6 +54,7 @@ _DISK_ERRORS = {
     errno.EACCES: "permission was denied",
     errno.EPERM: "permission was denied",
     errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a file stands where a folder is needed",
 }
 
 

@@ -31,21 +31,21 @@ def guard(train: WindowIndex, validation: WindowIndex, test: WindowIndex, store:
     sets = {"train": train, "validation": validation, "test": test}
     subject_of = store.recordings["subject"].to_numpy()
     subjects = {part: set(subject_of[np.unique(index.recording)]) for part, index in sets.items()}
+    for one, other in itertools.combinations(sets, 2):
+        where = f"fold {fold.name}: {one} and {other} share"
+        rows = _shared_rows(sets[one], sets[other])
+        if rows is not None:
+            raise LeakageError(f"{where} the samples {rows[0]} to {rows[1]} of the store.", _HINT)
+        recordings = np.intersect1d(sets[one].recording, sets[other].recording)
+        if len(recordings):
+            raise LeakageError(f"{where} recording {recordings[0]}.", _HINT)
+        shared = sorted((subjects[one] & subjects[other]) | (set(getattr(fold, one)) & set(getattr(fold, other))))
+        if shared:
+            raise LeakageError(f"{where} subject {shared[0]}.", _HINT)
     for part, found in subjects.items():
         foreign = sorted(found - set(getattr(fold, part)))
         if foreign:
             raise LeakageError(f"fold {fold.name}: subject {foreign[0]} is in {part}, but not in its list.", _HINT)
-    for one, other in itertools.combinations(sets, 2):
-        where = f"fold {fold.name}: {one} and {other} share"
-        shared = sorted((subjects[one] & subjects[other]) | (set(getattr(fold, one)) & set(getattr(fold, other))))
-        if shared:
-            raise LeakageError(f"{where} subject {shared[0]}.", _HINT)
-        recordings = np.intersect1d(sets[one].recording, sets[other].recording)
-        if len(recordings):
-            raise LeakageError(f"{where} recording {recordings[0]}.", _HINT)
-        rows = _shared_rows(sets[one], sets[other])
-        if rows is not None:
-            raise LeakageError(f"{where} the samples {rows[0]} to {rows[1]} of the store.", _HINT)
 
 
 def _shared_rows(one: WindowIndex, other: WindowIndex) -> tuple[int, int] | None:

@@ -67,14 +67,14 @@ def grouped_k_fold(subjects: Iterable[str], folds: int, validation_subjects: int
 def _rotate(circle: Sequence[str], folds: int, validation_subjects: int, names: Sequence[str]) -> list[Fold]:
     """Cut the circle of subjects into `folds` test groups; the subjects after each group validate."""
     count = len(circle)
-    # Cutting at i*S//k spreads the larger groups evenly, which is what keeps the validation counts within one.
-    cuts = [i * count // folds for i in range(folds + 1)]
     largest = -(-count // max(folds, 1))
     if validation_subjects < 1 or largest + validation_subjects >= count:
         raise UsageError(
             f"{count} subjects cannot give {largest} to test, {validation_subjects} to validate and the rest to train.",
             "At least one must validate and one must train: change validation_subjects or the number of folds.",
         )
+    # Cutting at i*S//k spreads the larger groups evenly, which is what keeps the validation counts within one.
+    cuts = [i * count // folds for i in range(folds + 1)]
     result = []
     for name, low, high in zip(names, cuts[:-1], cuts[1:], strict=True):
         test = circle[low:high]

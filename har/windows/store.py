@@ -100,7 +100,7 @@ class Store:
                 manifest=manifest,
                 sha256=digest,
             )
-        except (KeyError, TypeError, AttributeError, ValueError, EOFError, pa.ArrowException) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OSError, EOFError, pa.ArrowException) as error:
             raise _damaged(folder, f"cannot be read ({type(error).__name__}: {error})") from error
         rows = int(store.recordings["stop"].iloc[-1])
         if store.signal_TC.shape != (rows, len(store.channels)) or store.label_T.shape != (rows,):

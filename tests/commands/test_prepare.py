@@ -1,0 +1,77 @@
+"""`har prepare`, through the command line."""
+
+import hashlib
+
+import pytest
+import yaml
+
+from har.__main__ import main
+from har.datasets.registry import get_card
+from tests.fakes.spar import write
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAR_DATA", str(tmp_path / "data"))
+
+
+def test_spar_is_prepared_once(capsys, tmp_path):
+    assert main(["prepare", "spar"]) == 0
+    first = capsys.readouterr().out
+    assert "140 recordings of 10 subjects, 244102 rows" in first
+    assert str(tmp_path / "data" / "prepared" / "spar") in first
+    assert main(["prepare", "spar"]) == 0
+    assert "already prepared" in capsys.readouterr().out
+
+
+def test_another_root_is_taken(tmp_path):
+    assert main(["prepare", "spar", "--root", str(tmp_path / "other")]) == 0
+    assert (tmp_path / "other" / "prepared" / "spar" / "manifest.json").is_file()
+
+
+def test_a_damaged_store_is_mended_by_the_command_it_names(tmp_path, capsys):
+    main(["prepare", "spar"])
+    signal = tmp_path / "data" / "prepared" / "spar" / "signal.npy"
+    content = bytearray(signal.read_bytes())
+    content[-1] ^= 1
+    signal.write_bytes(content)
+    assert main(["prepare", "spar"]) == 0
+    assert "already prepared" not in capsys.readouterr().out.splitlines()[-2]
+    assert main(["datasets", "spar", "--window-s", "4"]) == 0
+
+
+def test_a_card_of_ones_own_is_prepared_from_its_source(tmp_path, capsys):
+    written = write(tmp_path / "raw", rows=(8, 12))
+    content = {**get_card("spar").content(), "name": "mine", "facts": None}
+    content["source"]["sha256"] = hashlib.sha256(written["source"].read_bytes()).hexdigest()
+    card = tmp_path / "mine.yaml"
+    card.write_text(yaml.safe_dump({key: _plain(value) for key, value in content.items()}))
+    assert main(["prepare", str(card), "--source", str(tmp_path / "raw")]) == 0
+    assert "The card states no counts" in capsys.readouterr().out
+
+
+def _plain(value):
+    """YAML has lists, no tuples."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["prepare", "sparr"], 2, "Did you mean 'spar'?"),
+        (["prepare"], 2, "har prepare --help"),
+        (["prepare", "spar", "--sorce", "x"], 2, "Did you mean '--source'"),
+        (["prepare", "none.yaml"], 2, "none.yaml does not exist"),
+        (["prepare", "spar", "--source", "nowhere"], 3, "there is no file nowhere"),
+        (["prepare", "spar", "--source", __file__], 3, "SHA-256"),
+    ],
+)
+def test_bad_input_is_one_clear_error(args, code, message, capsys):
+    assert main(args) == code
+    assert message in capsys.readouterr().err
+
+
+def test_an_unwritable_root_is_one_clear_error(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["prepare", "spar", "--root", str(tmp_path / "file")]) == 1
+    assert str(tmp_path / "file") in capsys.readouterr().err

@@ -1,0 +1,130 @@
+"""Preparing: to a complete store or to nothing, once, whoever asks."""
+
+import dataclasses
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import har.windows.prepare
+from har.errors import DataError
+from har.windows.prepare import is_prepared, prepare, store_folder
+from har.windows.store import Store
+from tests.fakes.stores import faked
+
+
+@pytest.fixture
+def fake(tmp_path):
+    return faked("spar", tmp_path / "raw", rows=(8, 12))
+
+
+def forbid_writing(monkeypatch):
+    def write(*_):
+        raise AssertionError("the store was written again")
+
+    monkeypatch.setattr(har.windows.prepare, "write_store", write)
+
+
+def test_a_store_lies_in_the_data_root(fake, tmp_path, monkeypatch):
+    card, written = fake
+    assert prepare(card, source=written["source"], root=tmp_path) == tmp_path / "prepared" / "spar"
+    monkeypatch.setenv("HAR_DATA", str(tmp_path / "elsewhere"))
+    assert store_folder("spar") == tmp_path / "elsewhere" / "prepared" / "spar"
+
+
+def test_a_complete_store_of_the_same_card_is_not_made_again(fake, tmp_path, monkeypatch):
+    card, written = fake
+    folder = prepare(card, source=written["source"], root=tmp_path)
+    written["source"].unlink()
+    forbid_writing(monkeypatch)
+    assert prepare(dataclasses.replace(card, title="a better title"), root=tmp_path) == folder
+
+
+def test_another_card_makes_another_store(fake, tmp_path):
+    card, written = fake
+    prepare(card, source=written["source"], root=tmp_path)
+    faster = dataclasses.replace(card, rate_hz=100.0)
+    assert not is_prepared(faster, tmp_path)
+    assert Store.open(prepare(faster, source=written["source"], root=tmp_path)).rate_hz == 100
+
+
+def test_a_damaged_store_is_replaced(fake, tmp_path):
+    card, written = fake
+    folder = prepare(card, source=written["source"], root=tmp_path)
+    whole = Store.open(folder).sha256
+    (folder / "signal.npy").write_bytes(b"short")
+    (folder / "stray").write_text("of an earlier version")
+    assert prepare(card, source=written["source"], root=tmp_path) == folder
+    assert Store.open(folder).sha256 == whole
+    assert not (folder / "stray").exists()
+
+
+def test_a_changed_byte_is_mended_when_asked_thoroughly(fake, tmp_path):
+    card, written = fake
+    folder = prepare(card, source=written["source"], root=tmp_path)
+    content = bytearray((folder / "signal.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "signal.npy").write_bytes(content)
+    assert is_prepared(card, tmp_path)
+    assert not is_prepared(card, tmp_path, thorough=True)
+    prepare(card, source=written["source"], root=tmp_path, thorough=True)
+    Store.open(folder).verify()
+
+
+def test_a_failure_leaves_the_old_store_and_nothing_half_written(fake, tmp_path):
+    card, written = fake
+    folder = prepare(card, source=written["source"], root=tmp_path)
+    before = Store.open(folder).sha256
+    wrong = dataclasses.replace(card, subjects=("1",))
+    with pytest.raises(DataError, match="is not what its card says"):
+        prepare(wrong, source=written["source"], root=tmp_path)
+    assert Store.open(folder).sha256 == before
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".spar.lock", "spar"]
+
+
+def test_what_a_killed_process_left_behind_is_cleared(fake, tmp_path):
+    card, written = fake
+    left_over = tmp_path / "prepared" / ".spar.part"
+    left_over.mkdir(parents=True)
+    (left_over / "signal.npy").write_bytes(b"half")
+    (left_over / "other").write_bytes(b"half")
+    folder = prepare(card, source=written["source"], root=tmp_path)
+    assert not left_over.exists()
+    assert not (folder / "other").exists()
+
+
+def test_processes_that_prepare_at_once_make_one_store(fake, tmp_path):
+    card, written = fake
+    script = (
+        "import sys, pathlib; from tests.fakes.stores import faked; from har.windows.prepare import prepare;"
+        "card, _ = faked('spar', pathlib.Path(sys.argv[1]), rows=(8, 12));"
+        "prepare(card, source=sys.argv[2], root=sys.argv[3])"
+    )
+
+    def run(number):
+        command = [sys.executable, "-c", script, str(tmp_path / f"raw-{number}"), str(written["source"]), str(tmp_path)]
+        return subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(run, range(3)):
+            assert done.returncode == 0, done.stderr
+    Store.open(store_folder("spar", tmp_path)).verify()
+    assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == [".spar.lock", "spar"]
+    assert is_prepared(card, tmp_path, thorough=True)
+
+
+def test_each_recording_is_written_before_the_next_is_read(fake, tmp_path, monkeypatch):
+    card, written = fake
+    convert = har.windows.prepare.in_si_units
+    rows = [0]
+
+    def watched(card, recording):
+        assert (tmp_path / "prepared" / ".spar.part" / "signal.npy").stat().st_size >= rows[0] * 6 * 4
+        rows[0] += len(recording.label_T)
+        return convert(card, recording)
+
+    monkeypatch.setattr(har.windows.prepare, "in_si_units", watched)
+    prepare(card, source=written["source"], root=tmp_path)
+    assert rows[0] == written["rows"]
