@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,20 @@ def test_processes_that_prepare_at_once_make_one_store(fake, tmp_path):
     Store.open(store_folder("spar", tmp_path)).verify()
     assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == [".spar.lock", "spar"]
     assert is_prepared(card, tmp_path, thorough=True)
+
+
+def test_who_waited_for_another_process_takes_its_store(fake, tmp_path, monkeypatch):
+    card, written = fake
+
+    @contextmanager
+    def lock_that_another_held(_):
+        monkeypatch.undo()
+        prepare(card, source=written["source"], root=tmp_path)
+        forbid_writing(monkeypatch)
+        yield
+
+    monkeypatch.setattr(har.windows.prepare, "FileLock", lock_that_another_held)
+    assert prepare(card, source=written["source"], root=tmp_path) == store_folder("spar", tmp_path)
 
 
 def test_each_recording_is_written_before_the_next_is_read(fake, tmp_path, monkeypatch):

@@ -197,7 +197,7 @@ def test_seconds_become_samples_only_where_they_are_whole():
     assert "2.54 s (127 samples) or 2.56 s (128 samples)" in caught.value.hint
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 0.001])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 0.001, 1e-9])
 def test_a_duration_of_no_sample_is_refused(seconds):
     with pytest.raises(UsageError, match=r"Take a whole number of them: 0\.02 s \(1 sample\)"):
         samples_of(seconds, 50)
