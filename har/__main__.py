@@ -53,6 +53,7 @@ _DISK_ERRORS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EACCES: "permission was denied",
     errno.EPERM: "permission was denied",
+    errno.EFBIG: "the file would be larger than is allowed here",
     errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: "a file stands where a folder is needed",
 }

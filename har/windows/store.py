@@ -236,7 +236,7 @@ def _growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[C
 
     def append(block: NDArray[Any]) -> None:
         nonlocal rows
-        np.ascontiguousarray(block, dtype).tofile(stream)
+        stream.write(np.ascontiguousarray(block, dtype).data)  # tofile() would not say that the disk is full
         rows += len(block)
 
     with path.open("wb") as stream:

@@ -1,6 +1,8 @@
 """`har prepare`, through the command line."""
 
 import hashlib
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -69,6 +71,19 @@ def _plain(value):
 def test_bad_input_is_one_clear_error(args, code, message, capsys):
     assert main(args) == code
     assert message in capsys.readouterr().err
+
+
+def test_no_room_for_a_file_is_one_clear_error_and_leaves_nothing(tmp_path):
+    # A limit on file sizes fails in the same system call as a full disk does.
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "from har.__main__ import main; sys.exit(main(['prepare', 'spar']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "could not write: the file would be larger than is allowed here" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "data" / "prepared").iterdir()] == [".spar.lock"]
 
 
 def test_an_unwritable_root_is_one_clear_error(tmp_path, capsys):
