@@ -34,7 +34,8 @@ def main(args: list[str]) -> int:
         "accelerator": _accelerators,
         "data": lambda: _data(options.root),
     }
-    return 0 if all([_say(name, check) for name, check in checks.items()]) else 3
+    found = [_say(name, check) for name, check in checks.items()]
+    return 0 if all(found) else 3
 
 
 def _versions() -> None:

@@ -129,7 +129,7 @@ class Block(nn.Module):
         super().__init__()
         norm_first = norm is not None and order == "pre"
         self.conv = nn.Conv2d(channels, filters, (settings.kernel, 1), bias=not norm_first)
-        self.conv.to(memory_format=torch.channels_last)
+        self.conv.weight.data = self.conv.weight.data.contiguous(memory_format=torch.channels_last)
         self.norm = norm
         self.norm_first = norm_first
         pool = settings.pool[position - 1]

@@ -42,7 +42,7 @@ class MetricsLog(Callback):
             return
         line = {
             "step": trainer.global_step,
-            "epoch": trainer.global_step // pl_module.steps_per_epoch,
+            "epoch": trainer.global_step // trainer.datamodule.steps_per_epoch,  # type: ignore[attr-defined]
             "train_loss": pl_module.take_train_loss(),
             **pl_module.validation_scores,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],

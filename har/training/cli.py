@@ -7,6 +7,7 @@ Precedence is command line, then files in their order, then defaults. A checkpoi
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import re
 import warnings
@@ -45,6 +46,7 @@ _OWNED = (
     "limit_predict_batches",
 )
 
+_OPTIONS = ("config", "out", "runs", "resume", "ckpt")  # of the commands, beside the settings
 _KNOWN_WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning issue 21326: its own use of torch's pytree
     r".*does not have many workers",  # gathering in the process is faster than worker processes (docs/architecture.md)
@@ -89,7 +91,7 @@ class HarCLI(LightningCLI):
         for path in _config_files(args):
             _check_keys(check_yaml(path), known_keys(parser), path)
         try:
-            self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)
+            self.config = parser.parse_args(args) if isinstance(args, list) else parser.parse_object(args)
         except (ArgumentError, TypeError, ValueError) as error:
             raise _usage_error(str(error), known_keys(parser)) from None
 
@@ -108,7 +110,7 @@ def _config_files(args: ArgsType) -> list[Path]:
     """Return the configuration files that a command line names."""
     if not isinstance(args, list):
         return []
-    paths = [value for option, value in zip(args, args[1:], strict=False) if option in ("--config", "-c")]
+    paths = [value for option, value in itertools.pairwise(args) if option in ("--config", "-c")]
     paths += [arg.removeprefix("--config=") for arg in args if arg.startswith("--config=")]
     return [Path(path) for path in paths]
 
@@ -148,6 +150,8 @@ def complete(arguments: list[str]) -> dict[str, Any]:
     """
     config: dict[str, Any] = HarCLI(arguments).config.as_dict()
     config.pop("config", None)
+    for section in ("model", "data"):
+        config[section].pop("seed", None)  # linked to seed_everything, which the parser fills in again
     for key in _OWNED:
         if config["trainer"].pop(key, None) not in (None, _TRAINER_DEFAULTS.get(key), False):
             raise UsageError(
@@ -169,6 +173,12 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
     for key in _OWNED:
         settings.pop(key, None)
     return cli.model, cli.datamodule, settings
+
+
+def full_help() -> str:
+    """Return Lightning's help for every setting of module, data and trainer."""
+    text: str = HarCLI([]).parser.format_help()
+    return text
 
 
 def check_yaml(path: Path) -> dict[str, Any]:
@@ -195,7 +205,7 @@ def _usage_error(message: str, known: list[str]) -> UsageError:
     """Make one readable error of the parser's text: the unknown key with its neighbours, or place and cause."""
     argument = re.search(r"[Uu]nrecognized arguments?: -*([\w.]+)", message)
     if argument:
-        return _unknown_key(argument.group(1), known, "")
+        return _unknown_key(argument.group(1), [*known, *_OPTIONS], "")
     place = ".".join(re.findall(r'[Kk]ey "([\w.]+)"', message))
     option = re.search(r"Option '(\w+)' is not accepted", message)
     if option:

@@ -16,7 +16,7 @@ from har.errors import UsageError, unknown
 from har.seeds import derive_seed
 from har.windows.leakage import guard
 from har.windows.moments import moments
-from har.windows.prepare import store_folder
+from har.windows.prepare import open_store
 from har.windows.segment import WindowIndex, WindowSpec, gather, missing_activities, window_index
 from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds
 from har.windows.store import Store
@@ -64,6 +64,13 @@ class WindowLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on behind the batches that were delivered before the checkpoint."""
         self._first = state["delivered"]
+
+
+def loader_in_order(store: Store, index: WindowIndex) -> WindowLoader:
+    """Return all windows of an index in batches, in its order."""
+    numbers = np.arange(len(index), dtype=np.int64)
+    batches = [numbers[first : first + _EVALUATION_BATCH] for first in range(0, len(index), _EVALUATION_BATCH)]
+    return WindowLoader(store.signal_TC, index, batches)
 
 
 def training_batches(windows: int, batch_size: int, steps: int, seed: int) -> list[npt.NDArray[np.int64]]:
@@ -162,7 +169,7 @@ class HarDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.name = name
+        self.data_set = name
         self.spec = WindowSpec(
             window_s, step_s, label_rule, min_purity, null, None if activities is None else tuple(activities)
         )
@@ -183,7 +190,7 @@ class HarDataModule(pl.LightningDataModule):
         """
         if self._ready:
             return
-        self.store = Store.open(store_folder(self.name, self.root))
+        self.store = open_store(self.data_set, self.root)
         self.fold = self.find_fold(self.store.subjects)
         self.train, self.validation, self.test = (
             window_index(self.store, self.spec, list(subjects))
@@ -201,7 +208,7 @@ class HarDataModule(pl.LightningDataModule):
         if self.fold_name is None:
             return folds[0]
         if self.fold_name not in by_name:
-            raise unknown("fold", self.fold_name, by_name, f"data set {self.name}")
+            raise unknown("fold", self.fold_name, by_name, f"data set {self.data_set}")
         return by_name[self.fold_name]
 
     def _require_windows(self) -> None:
@@ -209,17 +216,22 @@ class HarDataModule(pl.LightningDataModule):
         for group, index in (("training", self.train), ("validation", self.validation), ("test", self.test)):
             if len(index) == 0:
                 raise UsageError(
-                    f"the {group} subjects of fold {self.fold.name} of {self.name} have no window of "
+                    f"the {group} subjects of fold {self.fold.name} of {self.data_set} have no window of "
                     f"{self.spec.window_s} s with a label.",
                     "Use shorter windows, a lower data.min_purity or other folds.",
                 )
         missing = missing_activities(self.train)
         if missing:
             raise UsageError(
-                f"activity {missing[0]} is missing from the training subjects of fold {self.fold.name} of {self.name}"
-                f"{f', and {len(missing) - 1} more' if len(missing) > 1 else ''}.",
+                f"no training subject of fold {self.fold.name} of {self.data_set} shows the activity {missing[0]}"
+                f"{f', nor {len(missing) - 1} more' if len(missing) > 1 else ''}.",
                 "Name the activities to learn with data.activities, or use folds with more training subjects.",
             )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches that show each training window at most once."""
+        return max(len(self.train) // self.batch_size, 1)
 
     def training_moments(self) -> tuple[Tensor, Tensor]:
         """Return mean_C and variance_C (float64) over all training windows, for the input scaling."""
@@ -234,26 +246,20 @@ class HarDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> WindowLoader:
         """Return the validation windows in the order of the store."""
-        return self.in_order(self.validation)
+        return loader_in_order(self.store, self.validation)
 
     def test_dataloader(self) -> WindowLoader:
         """Return the test windows in the order of the store."""
-        return self.in_order(self.test)
+        return loader_in_order(self.store, self.test)
 
     def predict_dataloader(self) -> WindowLoader:
         """Return the test windows in the order of the store."""
-        return self.in_order(self.test)
-
-    def in_order(self, index: WindowIndex) -> WindowLoader:
-        """Return all windows of an index, in its order."""
-        numbers = np.arange(len(index), dtype=np.int64)
-        batches = [numbers[first : first + _EVALUATION_BATCH] for first in range(0, len(index), _EVALUATION_BATCH)]
-        return WindowLoader(self.store.signal_TC, index, batches)
+        return loader_in_order(self.store, self.test)
 
     def recipe(self) -> dict[str, Any]:
         """Return what a model must be fed with: plain values that go into its checkpoint."""
         return {
-            "data_set": self.name,
+            "data_set": self.data_set,
             "samples": self.train.samples,
             "rate_hz": self.store.rate_hz,
             "channels": list(self.store.channels),

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pytorch_lightning as pl
+import torch
 
+from har.evaluation.predictions import write_predictions, write_truth
+from har.training.datamodule import HarDataModule, WindowLoader
+from har.training.module import HarModule
 from har.windows.segment import WindowIndex
 from har.windows.store import Store
+
+
+def predicted(trainer: pl.Trainer, module: HarModule, loader: WindowLoader) -> npt.NDArray[np.float32]:
+    """Return probability_NK, float32 (windows, activities), of a loader's windows in their order."""
+    batches = trainer.predict(module, dataloaders=loader)
+    probability_NK: npt.NDArray[np.float32] = torch.cat(batches).cpu().numpy()  # type: ignore[arg-type]
+    return probability_NK
 
 
 def predictions_frame(
@@ -39,6 +53,41 @@ def predictions_frame(
     return pd.DataFrame({**frame, **columns})
 
 
+def activities_frame(
+    store: Store, index: WindowIndex, probability_NK: npt.NDArray[np.float32], activities: list[str]
+) -> pd.DataFrame:
+    """Name the most probable activity of each window, for people: no truth, no recording numbers.
+
+    Returns:
+        Columns subject, trial, start_s, end_s, activity, probability; one row per window.
+    """
+    recordings = store.recordings.set_index("recording").loc[index.recording]
+    start_s = (index.start - recordings["start"].to_numpy()) / store.rate_hz
+    return pd.DataFrame(
+        {
+            "subject": recordings["subject"].to_numpy(),
+            "trial": recordings["trial"].to_numpy(),
+            "start_s": start_s,
+            "end_s": start_s + index.samples / store.rate_hz,
+            "activity": np.array(activities, dtype=object)[probability_NK.argmax(axis=1)],
+            "probability": probability_NK.max(axis=1),
+        }
+    )
+
+
+def write_test_files(folder: Path, data: HarDataModule, probability_NK: npt.NDArray[np.float32]) -> None:
+    """Write what every score of the test subjects derives from: ``predictions/running.parquet`` and ``truth.parquet``.
+
+    Args:
+        folder: The run's folder.
+        data: The data module, set up.
+        probability_NK: float32 (test windows, activities), predicted with the running statistics of batch norms.
+    """
+    predictions = predictions_frame(data.store, data.test, probability_NK, data.activities)
+    write_predictions(folder / "predictions" / "running.parquet", predictions)
+    write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test)))
+
+
 def truth_frame(store: Store, subjects: list[str]) -> pd.DataFrame:
     """Return the labels of the subjects' recordings at sample resolution, one row per stretch of one label.
 
@@ -51,14 +100,16 @@ def truth_frame(store: Store, subjects: list[str]) -> pd.DataFrame:
     """
     names = np.array([*store.activities, None], dtype=object)
     frames = []
-    for row in store.recordings[store.recordings["subject"].isin(subjects)].itertuples():
-        label_T = np.asarray(store.label_T[row.start : row.stop])
+    chosen = store.recordings[store.recordings["subject"].isin(subjects)]
+    columns = (chosen[name] for name in ("recording", "subject", "start", "stop"))
+    for recording, subject, start, stop in zip(*columns, strict=True):
+        label_T = np.asarray(store.label_T[start:stop])
         edges = np.concatenate([[0], np.flatnonzero(np.diff(label_T)) + 1, [len(label_T)]])
         frames.append(
             pd.DataFrame(
                 {
-                    "recording": np.int32(row.recording),
-                    "subject": row.subject,
+                    "recording": np.full(len(edges) - 1, recording, np.int32),
+                    "subject": subject,
                     "start_s": edges[:-1] / store.rate_hz,
                     "end_s": edges[1:] / store.rate_hz,
                     "activity": names[label_T[edges[:-1]]],

@@ -63,18 +63,28 @@ class HarModule(pl.LightningModule):
         self._loss_sum = torch.zeros(())
         self._loss_steps = 0
 
-    def configure_model(self) -> None:
-        """Build and initialise the network for the data module's windows. Called by Lightning, and once only."""
-        if hasattr(self, "network"):
-            return
-        data: HarDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.recipe = data.recipe()
-        self.steps_per_epoch = max(len(data.train) // data.batch_size, 1)
-        channels: list[str] = self.recipe["channels"]
-        scaling = InputScaling(self.scaling, *data.training_moments(), channels)
-        features = self.learner.build(len(channels), self.recipe["samples"], self.norm)
-        self.network = Classifier(scaling, features, len(self.recipe["activities"]))
+    def build(self, recipe: dict[str, Any], mean_C: Tensor, variance_C: Tensor) -> None:
+        """Build and initialise the network for windows of a recipe.
+
+        Args:
+            recipe: What the model is fed with (`HarDataModule.recipe`).
+            mean_C: Mean of each channel over all training windows.
+            variance_C: Variance of each channel likewise. A checkpoint that is restored afterwards replaces both.
+
+        Raises:
+            UsageError: When the windows are too short for the learner or a channel is constant.
+        """
+        self.recipe = recipe
+        scaling = InputScaling(self.scaling, mean_C, variance_C, recipe["channels"])
+        features = self.learner.build(len(recipe["channels"]), recipe["samples"], self.norm)
+        self.network = Classifier(scaling, features, len(recipe["activities"]))
         initialise(self.network, self.seed)
+
+    def configure_model(self) -> None:
+        """Build the network for the data module's windows, unless that is done. Called by Lightning."""
+        if not hasattr(self, "network"):
+            data: HarDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+            self.build(data.recipe(), *data.training_moments())
 
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return logits_NK of x_NTC, float32 (windows, samples, channels) in the store's units."""
@@ -83,7 +93,7 @@ class HarModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101); norms and biases are not decayed."""
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in self.parameters() if p.ndim > 1]},
             {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
         ]

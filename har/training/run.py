@@ -15,25 +15,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 import yaml
 from filelock import FileLock, Timeout
 
 from har.errors import DataError, HarError, RunError, UsageError
-from har.evaluation.predictions import write_predictions, write_truth
 from har.evaluation.scores import score_run
 from har.files import sha256_of_json, write_json, write_text
 from har.training import provenance
 from har.training.callbacks import MetricsLog, Progress, checkpoints
+from har.training.checkpoint import load_checkpoint, restore
 from har.training.cli import parts, quiet
 from har.training.datamodule import HarDataModule, groups
-from har.training.inference import predictions_frame, truth_frame
+from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
-from har.windows.prepare import store_folder
+from har.windows.prepare import open_store
 from har.windows.segment import missing_activities
-from har.windows.store import Store
 
 # Where a run lies and what it prints while it runs do not change its result.
 _PLACES = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
@@ -89,8 +87,21 @@ def identity(config: dict[str, Any]) -> dict[str, str]:
         UsageError: When its fold does not exist.
     """
     data = HarDataModule(**config["data"])
-    store = Store.open(store_folder(data.name, data.root))
+    store = open_store(data.data_set, data.root)
     return _hashes(config, store.sha256, groups(data.find_fold(store.subjects)))
+
+
+def default_folder(config: dict[str, Any], root: Path) -> Path:
+    """Return where a run lies when nobody says: experiment, data set, placement, fold, seed.
+
+    Raises:
+        UsageError: When the fold does not exist.
+        DataError: When the data set is not prepared.
+    """
+    module, data, _ = parts(config)
+    fold = data.find_fold(open_store(data.data_set, data.root).subjects)
+    seed = f"seed-{config['seed_everything']}"
+    return root / str(config["name"]) / data.data_set / module.norm.label / fold.name / seed
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -127,7 +138,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 @contextmanager
 def _own(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the run's folder {folder} cannot be made: {error.strerror}.", "Choose another.") from None
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -188,7 +202,7 @@ def _record(config: dict[str, Any], data: HarDataModule, facts: dict[str, Any]) 
     return {
         **facts,
         "error": None,
-        "data_set": data.name,
+        "data_set": data.data_set,
         "fold": {"name": data.fold.name, **subjects},
         "seed": config["seed_everything"],
         "hashes": _hashes(config, data.store.sha256, subjects),
@@ -232,10 +246,8 @@ def _train_and_judge(
         restore(module, folder / "checkpoints" / "best.ckpt")
         score = best["score"]()
         _require_restored(trainer, module, data, score)
-        probability_NK = predict(trainer, module, data)
-    predictions = predictions_frame(data.store, data.test, probability_NK, data.activities)
-    write_predictions(folder / "predictions" / "running.parquet", predictions)
-    write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test)))
+        probability_NK = predicted(trainer, module, data.predict_dataloader())
+    write_test_files(folder, data, probability_NK)
     score_run(folder)
     checkpoint = load_checkpoint(folder / "checkpoints" / "best.ckpt")
     return {
@@ -281,47 +293,6 @@ def _fit(trainer: pl.Trainer, module: HarModule, data: HarDataModule, checkpoint
     except SystemExit as stop:  # Lightning turns Ctrl-C into exit code 1 and ignores the signal from then on
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from stop
-
-
-def predict(trainer: pl.Trainer, module: HarModule, data: HarDataModule) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return probability_NK, float32 (windows, activities), of the data module's test windows in their order."""
-    batches = trainer.predict(module, dataloaders=data.predict_dataloader())
-    return torch.cat(batches).cpu().numpy()  # type: ignore[arg-type]
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint as tensors and plain values only, never as a pickle of objects.
-
-    Raises:
-        DataError: When it is missing or damaged.
-    """
-    if not path.is_file():
-        raise DataError(f"there is no checkpoint {path}.", "Repeat the run, or name another run.")
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["state_dict"]
-    except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no checkpoint)
-        raise DataError(
-            f"the checkpoint {path} is damaged ({type(error).__name__}).", "Delete the run's folder and repeat it."
-        ) from None
-    return checkpoint
-
-
-def restore(module: HarModule, path: Path) -> None:
-    """Put the weights, statistics and scaling of a checkpoint into a built module.
-
-    Raises:
-        DataError: When the checkpoint is missing or damaged.
-        UsageError: When it belongs to another network.
-    """
-    try:
-        module.load_state_dict(load_checkpoint(path)["state_dict"])
-    except RuntimeError as error:
-        detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UsageError(
-            f"the weights in {path} do not fit the configured network: {detail}",
-            "Use the configuration that they were trained with (config.yaml beside the checkpoints).",
-        ) from None
 
 
 def _require_restored(trainer: pl.Trainer, module: HarModule, data: HarDataModule, score: float) -> None:

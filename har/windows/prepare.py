@@ -12,7 +12,8 @@ from har.datasets.card import Card
 from har.datasets.fetch import locate
 from har.datasets.readers import read
 from har.datasets.recording import in_si_units
-from har.errors import DataError
+from har.datasets.registry import card_names
+from har.errors import DataError, unknown
 from har.files import data_root
 from har.windows.store import Store, write_store
 
@@ -25,6 +26,26 @@ def store_folder(name: str, root: str | Path | None = None) -> Path:
         root: The data root; ``$HAR_DATA``, else ``./data``, when None.
     """
     return data_root(root) / "prepared" / name
+
+
+def open_store(name: str, root: str | Path | None = None) -> Store:
+    """Open the store of a data set by name.
+
+    Args:
+        name: The data set.
+        root: The data root.
+
+    Raises:
+        UsageError: There is neither a card nor a store of this name.
+        DataError: The data set is known but not prepared, or its store is damaged.
+    """
+    folder = store_folder(name, root)
+    if not folder.exists():
+        prepared = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        known = {*card_names(), *(path.name for path in prepared if path.is_dir() and not path.name.startswith("."))}
+        if name not in known:
+            raise unknown("data set", name, known)
+    return Store.open(folder)
 
 
 def is_prepared(card: Card, root: str | Path | None = None, *, thorough: bool = False) -> bool:

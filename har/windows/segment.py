@@ -143,6 +143,34 @@ def window_index(store: Store, spec: WindowSpec, subjects: Iterable[str] | None 
     return WindowIndex(start, recording_N, label_N, purity_N, samples, activities, dict(left_out))
 
 
+def every_window(store: Store, window_s: float, step_s: float) -> WindowIndex:
+    """Find all windows of a store, labelled or not, for predicting.
+
+    Args:
+        store: The prepared data set.
+        window_s: Length of a window in seconds.
+        step_s: From one window's begin to the next's, in seconds.
+
+    Returns:
+        The windows in the order of the store, all with label -1 and purity 0.
+
+    Raises:
+        UsageError: A duration is impossible, or no recording is as long as a window.
+    """
+    samples, step = samples_of(window_s, store.rate_hz), samples_of(step_s, store.rate_hz)
+    columns = (store.recordings[name].tolist() for name in ("recording", "start", "stop"))
+    begins = [
+        (number, np.arange(first, stop - samples + 1, step)) for number, first, stop in zip(*columns, strict=True)
+    ]
+    start = np.concatenate([begin for _, begin in begins]).astype(np.int64)
+    if len(start) == 0:
+        raise UsageError(f"a window of {window_s:g} s is longer than every recording of {store.name}.", "Shorten it.")
+    recording = np.repeat([number for number, _ in begins], [len(begin) for _, begin in begins]).astype(np.int32)
+    label, purity = np.full(len(start), UNLABELLED, np.int16), np.zeros(len(start), np.float16)
+    short = sum(len(begin) == 0 for _, begin in begins)
+    return WindowIndex(start, recording, label, purity, samples, list(store.activities), {_REASONS[0]: short})
+
+
 @dataclasses.dataclass(frozen=True)
 class _Naming:
     """The store's null label (-1: none), and the new labels by old label (the last entry is that of -1)."""

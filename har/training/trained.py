@@ -1,0 +1,98 @@
+"""A finished run in use again: its network rebuilt from the checkpoint, on the fold it was made for or elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+
+from har.errors import UsageError
+from har.training.checkpoint import load_checkpoint, restore
+from har.training.cli import parts, quiet
+from har.training.datamodule import HarDataModule, loader_in_order
+from har.training.inference import predicted
+from har.training.module import HarModule
+from har.windows.segment import WindowIndex
+from har.windows.store import Store
+
+_MUST_MATCH = ("channels", "rate_hz", "samples", "activities")
+
+
+class Trained:
+    """The network of a checkpoint under a configuration. The configuration is never changed by the checkpoint.
+
+    Args:
+        config: A complete configuration, as in a run's ``config.yaml``.
+        checkpoint: The weights, such as a run's ``checkpoints/best.ckpt``.
+
+    Attributes:
+        recipe: What the network must be fed with, from the checkpoint.
+        data: The data module of the configuration, not yet set up.
+
+    Raises:
+        DataError: When the checkpoint is missing or damaged.
+        UsageError: When the configuration describes another network than the checkpoint's.
+    """
+
+    def __init__(self, config: dict[str, Any], checkpoint: Path) -> None:
+        self.recipe: dict[str, Any] = load_checkpoint(checkpoint)["recipe"]
+        self.module: HarModule
+        self.data: HarDataModule
+        self.module, self.data, _ = parts(config)
+        channels = len(self.recipe["channels"])
+        self.module.build(self.recipe, torch.zeros(channels), torch.ones(channels))
+        restore(self.module, checkpoint)
+        self._checkpoint = checkpoint
+        with quiet():
+            self._trainer = pl.Trainer(
+                accelerator=config["trainer"]["accelerator"],
+                devices=config["trainer"]["devices"],
+                deterministic=config["trainer"]["deterministic"],
+                logger=False,
+                enable_progress_bar=False,
+                enable_checkpointing=False,
+            )
+        torch.set_num_threads(config["threads"])
+
+    def set_up(self) -> HarDataModule:
+        """Set the configuration's data up and prove that they are what the network was trained for.
+
+        Raises:
+            UsageError: When channels, rate, window or activities differ from the checkpoint's.
+        """
+        self.data.setup()
+        self._require_fit(self.data.recipe(), self.data.data_set)
+        return self.data
+
+    def validate(self) -> dict[str, float]:
+        """Return loss and macro F1 (policy ``present``) over the windows of the validation subjects."""
+        data = self.set_up()
+        with quiet():
+            self._trainer.validate(self.module, dataloaders=data.val_dataloader(), verbose=False)
+        return self.module.validation_scores
+
+    def probabilities(self, store: Store, index: WindowIndex) -> npt.NDArray[np.float32]:
+        """Return probability_NK, float32 (windows, activities), of any windows of a store.
+
+        Raises:
+            UsageError: When the store's channels or rate, or the windows' length, are not the checkpoint's.
+        """
+        activities = self.recipe["activities"]
+        fed = {"channels": list(store.channels), "rate_hz": store.rate_hz, "samples": index.samples}
+        self._require_fit({**fed, "activities": activities}, store.name)
+        with quiet():
+            return predicted(self._trainer, self.module, loader_in_order(store, index))
+
+    def _require_fit(self, fed: dict[str, Any], data_set: str) -> None:
+        """Refuse data that the network was not trained for."""
+        for key in _MUST_MATCH:
+            if fed[key] != self.recipe[key]:
+                raise UsageError(
+                    f"{key} of {data_set} ({fed[key]}) differ from what {self._checkpoint} was trained on "
+                    f"({self.recipe[key]}).",
+                    "Prepare the data to the model's recipe, or train a model on these data.",
+                )
