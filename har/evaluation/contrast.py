@@ -112,7 +112,7 @@ def t_interval(difference_S: np.ndarray) -> tuple[float, float]:
 def bootstrap_interval(
     difference_SR: np.ndarray, *, shared_repeats: bool = False, draws: int = _BOOTSTRAP_DRAWS, seed: int = _SEED
 ) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the mean under resampling of subjects, and of repeats where they are shared.
+    """Return the 95 % percentile interval of the mean; subjects, and shared repeats, are resampled.
 
     Args:
         difference_SR: float64 (subjects, repeats), NaN where a pair is missing.
@@ -249,12 +249,11 @@ def sentence(a: str, b: str, result: Estimate, p_holm: float) -> str:
         "better but negligible": f"{a} is better than {b}, but negligibly so (at most 1 F1 point)",
         "worse but negligible": f"{a} is worse than {b}, but negligibly so (at most 1 F1 point)",
         "equivalent": f"{a} and {b} are equivalent within ±1 F1 point",
-        "undecided": f"whether {a} or {b} is better is undecided"
+        "undecided": f"Whether {a} is better than {b} is undecided"
         + (
             f" (descriptive only: fewer than {FEWEST_SUBJECTS} subjects allow no significance statement)" if few else ""
         ),
     }[word]
-    claim = claim[0].upper() + claim[1:] if word == "undecided" else claim
     ends = "no interval from one subject"
     if result.interval is not None:
         ends = f"95 % interval {number(result.interval[0], 'points')} to {number(result.interval[1], 'points')}"

@@ -36,6 +36,11 @@ def number(value: float | None, kind: str) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
+def with_minus(text: str) -> str:
+    """Return a number with the minus sign of print, for pages and figures; files keep the hyphen, which parses."""
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table: its head, and the kind of its numbers (``text`` for words)."""
@@ -76,7 +81,7 @@ class Table:
         """Return the table as aligned Markdown; an undefined number is n/a."""
         heads = [escape_markdown(column.head) for column in self.columns]
         body = [[escape_markdown(cell) or "n/a" for cell in row] for row in self.cells()]
-        widths = [max(len(row[i]) for row in [heads, *body]) for i in range(len(heads))]
+        widths = [max(3, *(len(row[i]) for row in [heads, *body])) for i in range(len(heads))]
         rule = [
             ("-" * width if c.kind == "text" else "-" * (width - 1) + ":")
             for width, c in zip(widths, self.columns, strict=True)

@@ -31,6 +31,7 @@ POLICIES = (*SUBJECT_POLICIES, "pooled")
 DEFAULT_POLICY = "present"
 PREDICTIONS = Path("predictions") / "running.parquet"
 TRUTH = Path("truth.parquet")
+SCORES = Path("scores.json")
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, K: int) -> np.ndarray:
@@ -195,51 +196,73 @@ def per_activity(activities: list[str], confusion_KK: np.ndarray) -> list[dict[s
     ]
 
 
-def score_file(path: Path, truth: Path | None = None, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
-    """Score one predictions file.
+def score_file(path: Path, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
+    """Score a predictions file that stands alone, without the truth of its recordings.
 
     Args:
         path: The predictions file.
-        truth: The truth file to check it against; not checked when None.
         policy: The policy of the headline.
 
     Returns:
         The content of `scores.json`.
 
     Raises:
-        DataError: When a file is missing, damaged or at odds with the other, or there are no windows.
+        DataError: When the file is missing or damaged, or there are no windows.
         UsageError: When the policy is not known.
     """
-    predictions = read_predictions(path)
-    if predictions.empty:
-        raise DataError(f"{path}: there are no windows to score.", "Check the fold's test subjects and the window.")
-    if truth is not None:
-        check_against_truth(predictions, read_truth(truth), path)
+    predictions = _with_windows(path, read_predictions(path))
     return summary(activities_of(predictions), subject_confusions(predictions), policy)
 
 
-def score_run(folder: Path, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
+def read_run(folder: Path) -> pd.DataFrame:
+    """Read a run's predictions and prove them against its truth.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        The predictions, as `har.evaluation.predictions.read_predictions` returns them.
+
+    Raises:
+        DataError: When a file is missing, damaged or at odds with the other, or there are no windows.
+    """
+    predictions = _with_windows(folder / PREDICTIONS, read_predictions(folder / PREDICTIONS))
+    check_against_truth(predictions, read_truth(folder / TRUTH), folder / PREDICTIONS)
+    return predictions
+
+
+def score_run(folder: Path, policy: str = DEFAULT_POLICY, *, write: bool = True) -> dict[str, Any]:
     """Score a run from its predictions and truth files and nothing else, and write its `scores.json`.
 
     Args:
         folder: The run's folder.
         policy: The policy of the headline.
+        write: Whether to write the file.
 
     Returns:
         The content of `scores.json`.
 
     Raises:
-        DataError: As `score_file`.
+        DataError: As `read_run`.
         UsageError: When the policy is not known.
     """
-    scores = score_file(folder / PREDICTIONS, folder / TRUTH, policy)
-    write_json(folder / "scores.json", scores)
+    predictions = read_run(folder)
+    scores = summary(activities_of(predictions), subject_confusions(predictions), policy)
+    if write:
+        write_json(folder / SCORES, scores)
     return scores
 
 
 def defined(value: float) -> float | None:
     """Return a number as JSON has it: None where it is undefined (NaN)."""
     return None if math.isnan(value) else float(value)
+
+
+def _with_windows(path: Path, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions, or raise where there are none."""
+    if predictions.empty:
+        raise DataError(f"{path}: there are no windows to score.", "Check the fold's test subjects and the window.")
+    return predictions
 
 
 def _totals(confusion_KK: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""`har evaluate`: scores of a run, a study or a predictions file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from har.commands.parser import CommandParser
+from har.errors import DataError, UsageError
+from har.files import write_json, write_text
+
+_EXAMPLES = """
+har evaluate runs/bn-placement/spar
+har evaluate runs/bn-placement/spar/every/subject-1/repeat-0
+har evaluate runs/bn-placement/spar/every/subject-1/repeat-0 --policy union --json
+har evaluate predictions.parquet --out scores
+"""
+
+
+def main(args: list[str]) -> int:
+    """Score what is named, print a table or JSON, write the files.
+
+    Args:
+        args: The command line after ``har evaluate``.
+
+    Returns:
+        0.
+
+    Raises:
+        DataError: When there is nothing to score or a file is damaged.
+        UsageError: When an option is wrong.
+    """
+    parser = CommandParser("evaluate", "F1 per activity of a run, a study or a predictions file.", _EXAMPLES)
+    parser.add_argument("path", type=Path, help="a run's folder, a study's folder, or a predictions file")
+    parser.add_argument(
+        "--policy", default="present", help="how absent activities count: present (default), union, all or pooled"
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where scores.json and scores.csv go")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args(args)
+    if (options.path / "study.json").is_file():
+        if options.out is not None:
+            raise UsageError("--out is for one run: a study's scores stand in its folder.", "Leave --out away.")
+        return _study(options.path, options.policy, as_json=options.json)
+    return _run(options.path, options.policy, options.out, as_json=options.json)
+
+
+def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
+    """Score one run, or one predictions file that stands alone."""
+    from har.evaluation.scorecard import scorecard, scores_csv
+    from har.evaluation.scores import score_file, score_run
+
+    if path.is_dir() or not path.exists():
+        _expect_run(path)
+        scores, folder = score_run(path, policy, write=out is None), out or path
+    else:
+        scores, folder = score_file(path, policy), out or path.parent
+    if out is not None or not path.is_dir():
+        write_json(folder / "scores.json", scores)
+    write_text(folder / "scores.csv", scores_csv(scores))
+    if as_json:
+        _print_json(scores)
+    else:
+        print(f"{scorecard(scores)}\n\nwritten: {folder / 'scores.json'}, {folder / 'scores.csv'}")
+    return 0
+
+
+def _study(folder: Path, policy: str, *, as_json: bool) -> int:
+    """Score all runs of a study and state its contrasts."""
+    from har.evaluation.comparison import evaluate_study
+    from har.evaluation.tables import variants_table
+
+    result = evaluate_study(folder, policy)
+    if as_json:
+        _print_json(result)
+        return 0
+    for problem in result["problems"]:
+        print(f"problem: {problem}")
+    table = variants_table(result)
+    print(f"{table.markdown()}\n\n{table.note}\n")
+    for found in result["contrasts"]:
+        print(found["sentence"])
+    print(f"\nwritten: {folder / 'contrasts.json'}, and scores.json in every run that counts")
+    return 0
+
+
+def _expect_run(folder: Path) -> None:
+    """Raise where a folder is no run, or a run that has not got as far as its predictions."""
+    from har.evaluation.gathering import read_json, studies_near
+    from har.evaluation.scores import PREDICTIONS
+
+    if (folder / PREDICTIONS).is_file():
+        return
+    if (folder / "run.json").is_file():
+        record = read_json(folder / "run.json")
+        reason = f": {record.get('error')}" if record.get("error") else ""
+        raise DataError(
+            f"{folder} has no predictions; its status is {record.get('status')}{reason}.",
+            "Finish the run (`har fit … --resume RUN`), or the study it belongs to (`har study FILE.yaml`).",
+        )
+    near = studies_near(folder)
+    wrong = "is neither a run (no run.json) nor a study (no study.json)" if folder.is_dir() else "does not exist"
+    raise DataError(
+        f"{folder} {wrong}.",
+        f"Studies near it: {', '.join(near[:8])}." if near else "Runs are made by: har fit, har study",
+    )
+
+
+def _print_json(value: Any) -> None:
+    """Print a JSON value."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

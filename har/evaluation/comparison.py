@@ -1,0 +1,234 @@
+"""The variants of a study, contrasted.
+
+Nothing is filled in: a contrast uses the pairs of runs (same fold, same repeat) that both variants have and says what
+it left out; it is refused where paired runs predicted different windows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from har.errors import UsageError, unknown
+from har.evaluation import contrast
+from har.evaluation.gathering import Gathered, Run, gather
+from har.evaluation.numbers import number
+from har.evaluation.scores import (
+    DEFAULT_POLICY,
+    POLICIES,
+    SUBJECT_POLICIES,
+    accuracy,
+    defined,
+    macro_f1,
+    natural,
+    per_activity,
+    weighted_f1,
+)
+from har.files import write_json
+
+
+def evaluate_study(folder: Path, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
+    """Score all runs of a study, contrast its variants, and write `scores.json` per run and `contrasts.json`.
+
+    Args:
+        folder: The study's folder.
+        policy: The policy of absent activities for scores per subject: ``present``, ``union`` or ``all``.
+
+    Returns:
+        The content of `contrasts.json`.
+
+    Raises:
+        DataError: When the folder is no study.
+        UsageError: When the policy is not known or is not one per subject.
+    """
+    return judge(folder, gather(folder, check_policy(policy)), policy)
+
+
+def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
+    """Contrast the variants of a gathered study and write its `contrasts.json`; see `evaluate_study`."""
+    study = gathered.study
+    shared = _seeds_are_shared(gathered.runs)
+    problems = list(gathered.problems)
+    if shared:
+        problems.append(
+            "The seeds of a repeat are the same in every fold; p-values are then too small (docs/statistics.md)."
+        )
+    contrasts = [_contrast(gathered, declared, policy, shared) for declared in study["contrasts"]]
+    adjusted = contrast.holm([1.0 if found["p"] is None else found["p"] for found in contrasts])
+    for found, p_holm in zip(contrasts, adjusted, strict=True):
+        _conclude(found, p_holm)
+        problems.extend(found["problems"])
+    variants = {name: _variant(gathered, name, policy) for name in study["variants"]}
+    result = {
+        "study": study["name"],
+        "question": study["question"],
+        "data_set": study["data_set"],
+        "policy": policy,
+        "rope": contrast.ROPE,
+        "alpha": contrast.ALPHA,
+        "runs": {"declared": len(study["runs"]), "counted": len(gathered.runs)},
+        "shared_seeds": shared,
+        "problems": problems,
+        "answer": _answer(contrasts),
+        "variants": variants,
+        "contrasts": contrasts,
+    }
+    write_json(folder / "contrasts.json", result)
+    return result
+
+
+def check_policy(policy: str) -> str:
+    """Return a policy that gives one score per subject, or raise a `UsageError`."""
+    if policy not in POLICIES:
+        raise unknown("policy of absent activities", policy, POLICIES)
+    if policy not in SUBJECT_POLICIES:
+        raise UsageError(
+            f"policy {policy!r} gives one number for all subjects, so it cannot be contrasted over subjects.",
+            f"Use one of {', '.join(SUBJECT_POLICIES)}; the pooled score is always shown beside it.",
+        )
+    return policy
+
+
+def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared: bool) -> dict[str, Any]:
+    """Return one contrast before adjustment: paired differences and their estimate, or why there are none."""
+    a, b = declared["a"], declared["b"]
+    found: dict[str, Any] = {"a": a, "b": b, "primary": bool(declared.get("primary")), "policy": policy}
+    found |= dict.fromkeys(("mean", "sd", "interval", "interval_method", "p", "detectable"))
+    found |= {"subjects": 0, "repeats": 0, "differences": {}, "problems": []}
+    first, second = ({(run.fold, run.repeat): run for run in gathered.of(variant)} for variant in (a, b))
+    pairs = [(first[key], second[key]) for key in first if key in second]
+    different = [one.folder for one, other in pairs if one.windows != other.windows]
+    if different:
+        found["problems"].append(
+            f"Contrast {a} against {b} is refused: its runs predicted different windows or subjects,"
+            f" first in {different[0]}."
+        )
+        return found
+    found["problems"].extend(_left_out(gathered, a, b, pairs))
+    if not pairs:
+        return found
+    difference_SR, subjects = _differences(pairs, policy)
+    result = contrast.estimate(difference_SR, shared_repeats=shared)
+    return found | {
+        "subjects": result.subjects,
+        "repeats": result.repeats,
+        "mean": result.mean,
+        "sd": result.sd,
+        "interval": None if result.interval is None else list(result.interval),
+        "interval_method": result.method,
+        "p": result.p,
+        "detectable": result.detectable,
+        "differences": dict(zip(subjects, np.nanmean(difference_SR, axis=1).tolist(), strict=True)),
+        "estimate": result,
+    }
+
+
+def _left_out(gathered: Gathered, a: str, b: str, pairs: list[tuple[Run, Run]]) -> list[str]:
+    """Return the sentence that says which declared pairs of runs a contrast does without, where there are some."""
+    expected = {(run["fold"], run["repeat"]) for run in gathered.study["runs"] if run["variant"] in (a, b)}
+    if len(pairs) == len(expected):
+        return []
+    tested = {fold["name"]: fold["test"] for fold in gathered.study["folds"]}
+    lost = {subject for fold, _ in expected for subject in tested[fold]} - _subjects(one for one, _ in pairs)
+    without = f", without subject {', '.join(sorted(lost, key=natural))}" if lost else ""
+    return [
+        f"Contrast {a} against {b} rests on {len(pairs)} of {len(expected)} pairs of runs{without};"
+        " nothing was filled in."
+    ]
+
+
+def _conclude(found: dict[str, Any], p_holm: float) -> None:
+    """Add the adjusted p, the verdict and its sentence to a contrast."""
+    result = found.pop("estimate", None)
+    if result is None:
+        found |= {"p_holm": None, "verdict": "not judged"}
+        found["sentence"] = f"{found['a']} against {found['b']} is not judged: there are no comparable runs."
+        return
+    found["p_holm"] = p_holm
+    found["verdict"] = contrast.verdict(result.mean, result.interval, p_holm, result.subjects)
+    found["sentence"] = contrast.sentence(found["a"], found["b"], result, p_holm)
+
+
+def _differences(pairs: list[tuple[Run, Run]], policy: str) -> tuple[np.ndarray, list[str]]:
+    """Return score(a) - score(b) of every subject and repeat, float64 (subjects, repeats), NaN where missing."""
+    subjects = sorted(_subjects(one for one, _ in pairs), key=natural)
+    repeats = sorted({one.repeat for one, _ in pairs})
+    difference_SR = np.full((len(subjects), len(repeats)), np.nan)
+    for one, other in pairs:
+        for subject, counts_KK in one.confusions.items():
+            place = subjects.index(subject), repeats.index(one.repeat)
+            difference_SR[place] = macro_f1(counts_KK, policy) - macro_f1(other.confusions[subject], policy)
+    return difference_SR, subjects
+
+
+def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
+    """Return the scores and the cost of one variant over its runs that count."""
+    runs = gathered.of(name)
+    K = len(gathered.activities)
+    by_subject: dict[str, list[float]] = defaultdict(list)
+    pooled_KK = np.zeros((K, K), dtype=np.int64)
+    for run in runs:
+        for subject, counts_KK in run.confusions.items():
+            by_subject[subject].append(macro_f1(counts_KK, policy))
+            pooled_KK += counts_KK
+    per_subject = {subject: float(np.mean(by_subject[subject])) for subject in sorted(by_subject, key=natural)}
+    values = list(per_subject.values())
+    return {
+        "runs": len(runs),
+        "declared": sum(run["variant"] == name for run in gathered.study["runs"]),
+        "subjects": len(values),
+        "macro_f1": float(np.mean(values)) if values else None,
+        "macro_f1_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "macro_f1_pooled": defined(macro_f1(pooled_KK, "pooled")),
+        "weighted_f1": defined(weighted_f1(pooled_KK)),
+        "accuracy": defined(accuracy(pooled_KK)),
+        "windows": int(pooled_KK.sum()),
+        "per_subject": per_subject,
+        "activities": gathered.activities,
+        "per_activity": per_activity(gathered.activities, pooled_KK),
+        "confusion": pooled_KK.tolist(),
+        "parameters": _mean(run.record.get("parameters") for run in runs),
+        "best_step": _mean(run.record.get("best_step") for run in runs),
+        "seconds": _mean(run.record.get("seconds") for run in runs),
+    }
+
+
+def _answer(contrasts: list[dict[str, Any]]) -> list[str]:
+    """Return the answer of the study in two sentences: the primary contrast, then what else can be said."""
+    if not contrasts:
+        return ["The study declares no contrast, so it describes its variants and judges none."]
+    primary = next((found for found in contrasts if found["primary"]), contrasts[0])
+    others = [found for found in contrasts if found is not primary]
+    parts = []
+    if others:
+        listed = "; ".join(f"{found['a']} against {found['b']}: {found['verdict']}" for found in others)
+        parts.append(f"of the other declared contrasts, {listed}")
+    if primary["detectable"] is not None:
+        size = number(primary["detectable"], "size")
+        parts.append(f"this design finds a true difference of {size} F1 points in four of five studies")
+    second = "; ".join(parts)
+    return [primary["sentence"], *([second[0].upper() + second[1:] + "."] if second else [])]
+
+
+def _seeds_are_shared(runs: list[Run]) -> bool:
+    """Tell whether some repeat has one and the same seed in several folds, and no repeat has several seeds."""
+    seeds: dict[int, dict[str, Any]] = defaultdict(dict)
+    for run in runs:
+        seeds[run.repeat][run.fold] = run.record.get("seed")
+    several = [set(by_fold.values()) for by_fold in seeds.values() if len(by_fold) > 1]
+    return bool(several) and all(len(values) == 1 for values in several)
+
+
+def _subjects(runs: Iterable[Run]) -> set[str]:
+    """Return every test subject of some runs."""
+    return {subject for run in runs for subject in run.confusions}
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,186 @@
+"""A study's runs, gathered from its folder and scored.
+
+Reads `study.json` and the run folders that it lists, nothing else. A run counts when its `run.json` says done and its
+files bear that out; every other one is listed as a problem, and nothing is put in its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from har.errors import DataError, HarError
+from har.evaluation.predictions import activities_of
+from har.evaluation.scores import DEFAULT_POLICY, SCORES, natural, read_run, subject_confusions, summary
+from har.files import write_json
+
+_STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats", "folds", "protocol", "runs", "notes")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run of a study, scored.
+
+    Attributes:
+        variant: Name of its variant.
+        fold: Name of its fold.
+        repeat: Its repeat.
+        folder: Its folder, relative to the study's.
+        record: The content of its `run.json`.
+        activities: K names.
+        confusions: Subject to int64 (activities, activities).
+        windows: Digest of what was predicted: recording, interval and truth of every window.
+        curve: The content of its `metrics.jsonl`.
+    """
+
+    variant: str
+    fold: str
+    repeat: int
+    folder: str
+    record: dict[str, Any]
+    activities: list[str]
+    confusions: dict[str, np.ndarray]
+    windows: str
+    curve: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A study as found on disk.
+
+    Attributes:
+        study: The content of `study.json`.
+        runs: The runs that count.
+        problems: One sentence for every run that does not.
+        activities: K names, shared by all runs that count; empty when none does.
+    """
+
+    study: dict[str, Any]
+    runs: list[Run]
+    problems: list[str]
+    activities: list[str]
+
+    def of(self, variant: str) -> list[Run]:
+        """Return the runs of one variant."""
+        return [run for run in self.runs if run.variant == variant]
+
+
+def load_study(folder: Path) -> dict[str, Any]:
+    """Read the `study.json` of a study folder.
+
+    Raises:
+        DataError: When the folder or the file is missing, damaged or lacks an entry. Names the studies nearby.
+    """
+    path = folder / "study.json"
+    if not path.is_file():
+        what = "has no study.json, so it is no study" if folder.is_dir() else "does not exist"
+        near = studies_near(folder)
+        hint = f"Studies here: {', '.join(near[:8])}." if near else "A study is made by: har study FILE.yaml"
+        raise DataError(f"{folder} {what}.", hint)
+    study = read_json(path)
+    missing = [key for key in _STUDY_KEYS if key not in study] if isinstance(study, dict) else list(_STUDY_KEYS)
+    if missing:
+        raise DataError(f"{path}: entry {missing[0]!r} is missing.", "Write it again: har study FILE.yaml")
+    return dict(study)
+
+
+def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
+    """Read and score every run of a study, and write each run's `scores.json`.
+
+    Args:
+        folder: The study's folder.
+        policy: The policy of absent activities for the headline of each run.
+
+    Returns:
+        The runs that count, and why the others do not.
+
+    Raises:
+        DataError: When the folder is no study.
+    """
+    study = load_study(folder)
+    runs: list[Run] = []
+    problems: list[str] = []
+    tested = {fold["name"]: set(fold["test"]) for fold in study["folds"]}
+    for entry in study["runs"]:
+        try:
+            run = _read_entry(folder, entry, tested[entry["fold"]], policy)
+            if runs and run.activities != runs[0].activities:
+                raise DataError(f"its activities differ from those of {runs[0].folder}")
+            runs.append(run)
+        except HarError as error:
+            problems.append(f"Run {entry['folder']} does not count: {error.what.rstrip('.')}.")
+    return Gathered(study, runs, problems, runs[0].activities if runs else [])
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or damaged one is a `DataError`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path.name} is missing", f"Looked for {path}.") from None
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} is damaged ({error}).", "Restore it, or make the study again.") from error
+
+
+def studies_near(folder: Path) -> list[str]:
+    """Return the studies that a folder lies in, then those at most two folders below it or its parent."""
+    above = [place for place in (folder, *folder.parents) if place.is_dir()]
+    found = [place for place in above[:4] if (place / "study.json").is_file()]  # run / fold / variant / study
+    for start in above[:2]:
+        found += [path.parent for depth in ("*", "*/*") for path in sorted(start.glob(f"{depth}/study.json"))]
+    return list(dict.fromkeys(str(place) for place in found))
+
+
+def _read_entry(folder: Path, entry: dict[str, Any], tested: set[str], policy: str) -> Run:
+    """Read and score one run that `study.json` lists; raise a `DataError` that says why it does not count."""
+    place = folder / entry["folder"]
+    if not (place / "run.json").is_file():
+        raise DataError("it was never finished (there is no run.json)")
+    record = read_json(place / "run.json")
+    if record.get("status") != "done":
+        reason = " ".join(str(record.get("error") or "").split())
+        raise DataError(f"its status is {record.get('status')}" + (f" ({reason})" if reason else ""))
+    frame = read_run(place)
+    activities, confusions = activities_of(frame), subject_confusions(frame)
+    strangers = sorted(set(confusions) ^ tested, key=natural)
+    if strangers:
+        raise DataError(f"its windows are not those of its test subjects (subject {strangers[0]})")
+    write_json(place / SCORES, summary(activities, confusions, policy))
+    return Run(
+        variant=entry["variant"],
+        fold=entry["fold"],
+        repeat=int(entry["repeat"]),
+        folder=entry["folder"],
+        record=record,
+        activities=activities,
+        confusions=confusions,
+        windows=_digest(frame),
+        curve=_read_curve(place / "metrics.jsonl"),
+    )
+
+
+def _read_curve(path: Path) -> list[dict[str, Any]]:
+    """Read a run's learning curve; a run without one has none."""
+    if not path.is_file():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error})") from error
+
+
+def _digest(frame: pd.DataFrame) -> str:
+    """Return a hash of which windows were predicted and what their truth is, whatever the order of the rows."""
+    frame = frame.sort_values(["recording", "start_s"])
+    digest = hashlib.sha256()
+    digest.update(frame["recording"].to_numpy(dtype=np.int64).tobytes())
+    for column in ("start_s", "end_s"):
+        digest.update(np.rint(frame[column].to_numpy() * 1e6).astype(np.int64).tobytes())  # microseconds
+    digest.update("\n".join(frame["truth"]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,71 @@
+"""The scores of one run as a person reads them (Markdown) and as a spreadsheet does (CSV)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from har.evaluation.numbers import Column, Table, number
+from har.evaluation.scores import SUBJECT_POLICIES
+
+
+def scorecard(scores: dict[str, Any]) -> str:
+    """Return the scores of one run as Markdown: a table of activities, then what sums them up.
+
+    Args:
+        scores: The content of `scores.json`.
+    """
+    policy, subjects = scores["policy"], len(scores["subjects"])
+    columns = [Column("activity"), *(Column(name, "score") for name in ("precision", "recall", "F1"))]
+    table = Table(
+        "scores",
+        "",
+        [*columns, Column("support, windows", "count")],
+        [[row[key] for key in ("activity", "precision", "recall", "f1", "support")] for row in scores["per_activity"]],
+    )
+    over = "all subjects' windows together" if policy == "pooled" else f"mean over {subjects} subject(s)"
+    others = [f"{name} {_or_dash(value)}" for name, value in scores["macro_f1_by_policy"].items() if name != policy]
+    lines = [
+        table.markdown(),
+        "",
+        f"macro F1 ({policy})  {_or_dash(scores['macro_f1'])}  {over}; under other policies: {', '.join(others)}",
+        f"weighted F1         {_or_dash(scores['weighted_f1'])}",
+        f"accuracy            {_or_dash(scores['accuracy'])}  {scores['windows']} windows",
+    ]
+    if scores["absent_from_truth"]:
+        lines.append(f"not in the truth:   {', '.join(scores['absent_from_truth'])}")
+    return "\n".join(lines)
+
+
+def scores_csv(scores: dict[str, Any]) -> str:
+    """Return every score of `scores.json` as CSV, one value a line, at full precision.
+
+    Columns: subject (empty: all subjects together), score, policy, activity, predicted, value.
+
+    Args:
+        scores: The content of `scores.json`.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["subject", "score", "policy", "activity", "predicted", "value"])
+    for policy, value in scores["macro_f1_by_policy"].items():
+        writer.writerow(["", "macro F1", policy, "", "", value])
+    for row in scores["per_activity"]:
+        for score in ("precision", "recall", "f1", "support"):
+            writer.writerow(["", score, "", row["activity"], "", row[score]])
+    for subject, found in [("", scores), *scores["subjects"].items()]:
+        if subject:
+            for policy in SUBJECT_POLICIES:
+                writer.writerow([subject, "macro F1", policy, "", "", found["macro_f1"][policy]])
+        for score in ("weighted_f1", "accuracy", "windows"):
+            writer.writerow([subject, score.replace("_f1", " F1"), "", "", "", found[score]])
+        for true, counts in zip(scores["activities"], found["confusion"], strict=True):
+            for predicted, count in zip(scores["activities"], counts, strict=True):
+                writer.writerow([subject, "confusion", "", true, predicted, count])
+    return stream.getvalue()
+
+
+def _or_dash(value: float | None) -> str:
+    """Return a score, or n/a where it is undefined."""
+    return number(value, "score") or "n/a"

@@ -1,0 +1,181 @@
+"""The tables of a study's report, from the content of `contrasts.json` and the gathered runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from har.evaluation.gathering import Gathered
+from har.evaluation.numbers import Column, Table
+from har.evaluation.scores import natural
+
+
+def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]:
+    """Return every table of the report by name; the names are those of the CSV files.
+
+    Args:
+        result: What `har.evaluation.comparison.evaluate_study` returns.
+        gathered: The runs that it was made from.
+    """
+    tables = [
+        variants_table(result),
+        contrasts_table(result),
+        subjects_table(result),
+        differences_table(result),
+        activities_table(result),
+        precision_recall_table(result),
+        confusion_table(result),
+        curves_table(gathered),
+    ]
+    return {table.name: table for table in tables}
+
+
+def variants_table(result: dict[str, Any]) -> Table:
+    """Return scores and cost of each variant."""
+    policy = result["policy"]
+    columns = [
+        Column("variant"),
+        Column(f"macro F1 ({policy}), mean over subjects", "score"),
+        Column("SD over subjects", "score"),
+        Column("macro F1 (pooled)", "score"),
+        Column("accuracy", "score"),
+        Column("weighted F1", "score"),
+        Column("parameters", "mean"),
+        Column("best step, mean", "mean"),
+        Column("seconds per run", "seconds"),
+        Column("subjects", "count"),
+        Column("runs", "count"),
+    ]
+    scores = ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy", "weighted_f1")
+    cost = ("parameters", "best_step", "seconds", "subjects", "runs")
+    rows = [[name, *(found[key] for key in (*scores, *cost))] for name, found in result["variants"].items()]
+    note = (
+        f"Macro F1 ({policy}) is taken per subject and then averaged; pooled macro F1, accuracy and weighted F1 are of"
+        " the windows of all subjects together. Repeats of a subject are averaged first."
+    )
+    return Table("variants", f"Variants, macro F1 ({policy})", columns, rows, note)
+
+
+def contrasts_table(result: dict[str, Any]) -> Table:
+    """Return the declared contrasts with interval, p and verdict."""
+    columns = [
+        Column("a"),
+        Column("b"),
+        Column("a - b, F1 points", "points"),
+        Column("95 % from", "points"),
+        Column("to", "points"),
+        Column("p", "p"),
+        Column("Holm p", "p"),
+        Column("detectable, F1 points", "size"),
+        Column("S", "count"),
+        Column("K", "count"),
+        Column("verdict"),
+    ]
+    rows = []
+    for found in result["contrasts"]:
+        low, high = found["interval"] or (None, None)
+        ends = [found["mean"], low, high, found["p"], found["p_holm"], found["detectable"]]
+        rows.append([found["a"], found["b"], *ends, found["subjects"], found["repeats"], found["verdict"]])
+    methods = sorted({found["interval_method"] for found in result["contrasts"] if found["interval_method"]})
+    note = (
+        "Paired differences over S subjects, K repeats averaged first."
+        + (f" Interval: {', '.join(methods)}." if methods else "")
+        + " p: two-sided sign-flip test, Holm-adjusted over the declared contrasts. Detectable: the true difference"
+        " that this design finds in four of five studies (before adjustment)."
+    )
+    return Table("contrasts", f"Contrasts, macro F1 ({result['policy']})", columns, rows, note)
+
+
+def subjects_table(result: dict[str, Any]) -> Table:
+    """Return the macro F1 of each subject under each variant."""
+    variants = result["variants"]
+    subjects = sorted({subject for found in variants.values() for subject in found["per_subject"]}, key=natural)
+    rows = [[subject, *(found["per_subject"].get(subject) for found in variants.values())] for subject in subjects]
+    columns = [Column("subject"), *(Column(name, "score") for name in variants)]
+    return Table("subjects", f"Subjects, macro F1 ({result['policy']}), mean over repeats", columns, rows)
+
+
+def differences_table(result: dict[str, Any]) -> Table:
+    """Return the paired difference of each subject in each contrast."""
+    contrasts = result["contrasts"]
+    subjects = sorted({subject for found in contrasts for subject in found["differences"]}, key=natural)
+    rows = [[subject, *(found["differences"].get(subject) for found in contrasts)] for subject in subjects]
+    columns = [Column("subject"), *(Column(f"{found['a']} - {found['b']}", "points") for found in contrasts)]
+    return Table("differences", f"Differences per subject, points of macro F1 ({result['policy']})", columns, rows)
+
+
+def activities_table(result: dict[str, Any]) -> Table:
+    """Return the F1 of each activity under each variant, with support."""
+    variants = result["variants"]
+    supports = {name: [row["support"] for row in found["per_activity"]] for name, found in variants.items()}
+    same = len({tuple(support) for support in supports.values()}) <= 1
+    columns, values = [Column("activity")], [[name] for name in _activities(result)]
+    for position, (name, found) in enumerate(variants.items()):
+        if position == 0 or not same:
+            columns.append(Column("support, windows" if same else f"support, windows ({name})", "count"))
+            for row, support in zip(values, supports[name], strict=True):
+                row.append(support)
+        columns.append(Column(name, "score"))
+        for row, scores in zip(values, found["per_activity"], strict=True):
+            row.append(scores["f1"])
+    note = "On the windows of all subjects together; support counts a window once per repeat."
+    return Table("activities", "F1 per activity and variant (pooled)", columns, values, note)
+
+
+def precision_recall_table(result: dict[str, Any]) -> Table:
+    """Return precision and recall of each activity under each variant, with support."""
+    columns = [Column("variant"), Column("activity")]
+    columns += [Column(name, "score") for name in ("precision", "recall", "F1")] + [Column("support, windows", "count")]
+    rows = [
+        [name, *(scores[key] for key in ("activity", "precision", "recall", "f1", "support"))]
+        for name, found in result["variants"].items()
+        for scores in found["per_activity"]
+    ]
+    return Table("precision-recall", "Precision and recall per activity and variant (pooled)", columns, rows)
+
+
+def confusion_table(result: dict[str, Any]) -> Table:
+    """Return the confusion of each variant: windows by true (rows) and predicted (columns) activity."""
+    activities = _activities(result)
+    columns = [Column("variant"), Column("true"), *(Column(name, "count") for name in activities)]
+    rows = [
+        [name, activity, *counts]
+        for name, found in result["variants"].items()
+        for activity, counts in zip(activities, found["confusion"], strict=True)
+    ]
+    return Table("confusion", "Confusion, windows by true (rows) and predicted (columns) activity", columns, rows)
+
+
+def curves_table(gathered: Gathered) -> Table:
+    """Return the learning curve of each variant, mean over its runs."""
+    columns = [
+        Column("variant"),
+        Column("step", "count"),
+        Column("runs", "count"),
+        Column("training loss", "score"),
+        Column("validation macro F1", "score"),
+    ]
+    rows = []
+    for variant in gathered.study["variants"]:
+        at_step: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for run in gathered.of(variant):
+            for point in run.curve:
+                at_step[int(point["step"])].append(point)
+        for step, points in sorted(at_step.items()):
+            means = [mean_of(points, key) for key in ("train_loss", "validation_macro_f1")]
+            rows.append([variant, step, len(points), *means])
+    return Table("curves", "Learning curves, mean over runs", columns, rows)
+
+
+def mean_of(points: list[dict[str, Any]], key: str) -> float | None:
+    """Return the mean of one entry over the points that have it."""
+    known = [point[key] for point in points if point.get(key) is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _activities(result: dict[str, Any]) -> list[str]:
+    """Return the activities, which all variants share."""
+    first = next(iter(result["variants"].values()), None)
+    return list(first["activities"]) if first else []

@@ -1,0 +1,152 @@
+"""`har evaluate` and `har report`, through the one entry of the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from har.__main__ import main
+from tests.fakes.study import FakeStudy, write_study
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A study folder, not to be changed."""
+    return write_study(tmp_path_factory.mktemp("built"), FakeStudy(subjects=8, absent={"2": ["stairs"]}))
+
+
+@pytest.fixture
+def study(built, tmp_path):
+    """A copy of that folder."""
+    return Path(shutil.copytree(built, tmp_path / "runs" / "placement" / "fake"))
+
+
+@pytest.fixture
+def run(study):
+    """A run whose subject lacks an activity."""
+    return study / "v2" / "subject-2" / "repeat-0"
+
+
+def test_a_run_is_printed_as_a_table_and_written_as_json_and_csv(run, capsys):
+    assert main(["evaluate", str(run)]) == 0
+    text = capsys.readouterr().out
+    scores = json.loads((run / "scores.json").read_text())
+    assert "| activity | precision | recall |" in text
+    assert "| stairs   |" in text
+    assert f"macro F1 (present)  {scores['macro_f1']:.3f}" in text
+    assert f"accuracy            {scores['accuracy']:.3f}  24 windows" in text
+    assert "not in the truth:   stairs" in text
+    rows = list(csv.DictReader((run / "scores.csv").read_text().splitlines()))
+    macro = {row["policy"]: float(row["value"]) for row in rows if row["score"] == "macro F1" and not row["subject"]}
+    assert macro == scores["macro_f1_by_policy"]
+    f1 = {row["activity"]: row["value"] for row in rows if row["score"] == "f1"}
+    assert {name: float(value) for name, value in f1.items() if value} == {
+        row["activity"]: row["f1"] for row in scores["per_activity"] if row["f1"] is not None
+    }
+    counts = [int(row["value"]) for row in rows if row["score"] == "confusion" and not row["subject"]]
+    assert sum(counts) == 24
+
+
+def test_the_policy_of_the_headline_can_be_chosen(run, capsys):
+    assert main(["evaluate", str(run), "--policy", "all", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["policy"] == "all"
+    assert scores["macro_f1"] == scores["macro_f1_by_policy"]["all"] < scores["macro_f1_by_policy"]["present"]
+
+
+def test_a_predictions_file_alone_is_scored_beside_it_or_in_a_folder(run, tmp_path, capsys):
+    alone = tmp_path / "alone" / "mine.parquet"
+    alone.parent.mkdir()
+    shutil.copy(run / "predictions" / "running.parquet", alone)
+    assert main(["evaluate", str(alone)]) == 0
+    assert main(["evaluate", str(alone), "--out", str(tmp_path / "out")]) == 0
+    assert main(["evaluate", str(run)]) == 0
+    capsys.readouterr()
+    expected = (run / "scores.json").read_text()
+    for folder in (alone.parent, tmp_path / "out"):
+        assert (folder / "scores.json").read_text() == expected
+        assert (folder / "scores.csv").is_file()
+
+
+def test_with_out_a_run_folder_stays_as_it_was(run, tmp_path, capsys):
+    assert main(["evaluate", str(run), "--out", str(tmp_path / "out")]) == 0
+    assert not (run / "scores.json").exists()
+    assert (tmp_path / "out" / "scores.json").is_file()
+
+
+def test_a_study_is_printed_with_its_verdicts(study, capsys):
+    assert main(["evaluate", str(study)]) == 0
+    text = capsys.readouterr().out
+    assert "macro F1 (present), mean over subjects" in text
+    assert "every is better than input: +" in text
+    assert (study / "contrasts.json").is_file()
+    assert len(list(study.glob("v*/*/*/scores.json"))) == 24
+    assert main(["evaluate", str(study), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((study / "contrasts.json").read_text())
+
+
+def test_a_report_is_made_again_from_the_files(study, capsys):
+    assert main(["report", str(study)]) == 0
+    text = capsys.readouterr().out
+    assert "every is better than input" in text
+    assert str(study / "report.html") in text
+    assert (study / "report.html").is_file()
+    assert (study / "report.md").is_file()
+
+
+def test_a_failed_run_is_said_first(study, capsys):
+    (study / "v2/subject-1/repeat-0/run.json").unlink()
+    assert main(["report", str(study)]) == 0
+    assert capsys.readouterr().out.startswith("problem: Run v2/subject-1/repeat-0 does not count")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+@pytest.mark.parametrize("place", ["runs/placement", "runs/placement/faek", "runs/placement/fake/v0"])
+def test_a_folder_that_is_nothing_names_the_studies_near_it(study, tmp_path, capsys, command, place):
+    assert main([command, str(tmp_path / place)]) == 3
+    error = capsys.readouterr().err
+    assert str(study) in error
+    assert "Traceback" not in error
+
+
+def test_a_run_without_predictions_says_what_to_do(run, capsys):
+    (run / "predictions" / "running.parquet").unlink()
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"status": "failed", "error": "killed"}))
+    assert main(["evaluate", str(run)]) == 3
+    error = capsys.readouterr().err
+    assert "has no predictions; its status is failed: killed" in error
+    assert "--resume" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--policy", "presnt"], 2, "Did you mean 'present'"),
+        (["--polcy", "all"], 2, "--policy"),
+        (["--policy", "pooled"], 2, "cannot be contrasted"),
+        (["--out", "x"], 2, "Leave --out away"),
+    ],
+)
+def test_wrong_options_are_one_clear_error(study, capsys, options, code, says):
+    assert main(["evaluate", str(study), *options]) == code
+    assert says in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_parquet_is_one_clear_error(tmp_path, capsys):
+    (tmp_path / "x.parquet").write_text("no parquet")
+    assert main(["evaluate", str(tmp_path / "x.parquet")]) == 3
+    assert "x.parquet: the predictions file is damaged" in capsys.readouterr().err
+
+
+def test_a_wrong_row_of_a_file_is_named(run, tmp_path, capsys):
+    frame = pd.read_parquet(run / "predictions" / "running.parquet")
+    frame.loc[7, "prediction"] = "wlak"
+    frame.to_parquet(tmp_path / "x.parquet")
+    assert main(["evaluate", str(tmp_path / "x.parquet")]) == 3
+    assert "x.parquet, row 7: prediction 'wlak'" in capsys.readouterr().err

@@ -1,0 +1,205 @@
+"""A study is judged by what its folder holds: nothing is filled in, and whatever is left out is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from har.errors import DataError, UsageError
+from har.evaluation.comparison import evaluate_study
+from har.evaluation.contrast import holm, sign_flip_p, t_interval
+from har.evaluation.scores import PREDICTIONS, confusion, macro_f1
+from tests.fakes.study import FakeStudy, write_study
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Three variants, eight subjects, two repeats; not to be changed."""
+    return write_study(tmp_path_factory.mktemp("built"), FakeStudy(repeats=2))
+
+
+@pytest.fixture
+def study(built, tmp_path):
+    """A copy of that study."""
+    return Path(shutil.copytree(built, tmp_path / "runs" / "placement" / "fake"))
+
+
+def _change(path: Path, **entries):
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def _run(study, variant, subject, repeat=0):
+    return study / f"v{['none', 'input', 'every'].index(variant)}" / f"subject-{subject}" / f"repeat-{repeat}"
+
+
+def _macro(folder):
+    """Macro F1 of a run, straight from its predictions."""
+    frame = pd.read_parquet(folder / PREDICTIONS)
+    names = ["walk", "sit", "stairs"]
+    return macro_f1(confusion(*(frame[column].map(names.index).to_numpy() for column in ("truth", "prediction")), 3))
+
+
+def test_contrasts_equal_a_computation_from_the_predictions_by_hand(study):
+    result = evaluate_study(study)
+    by_hand = []
+    for a, b in (("every", "input"), ("input", "none")):
+        pairs = [[_macro(_run(study, a, s, r)) - _macro(_run(study, b, s, r)) for r in (0, 1)] for s in range(1, 9)]
+        by_hand.append(np.mean(pairs, axis=1))
+    adjusted = holm([sign_flip_p(difference_S) for difference_S in by_hand])
+    for found, difference_S, p_holm in zip(result["contrasts"], by_hand, adjusted, strict=True):
+        assert list(found["differences"].values()) == pytest.approx(difference_S)
+        assert found["mean"] == pytest.approx(difference_S.mean())
+        assert found["interval"] == pytest.approx(t_interval(difference_S))
+        assert found["p_holm"] == pytest.approx(p_holm)
+        assert (found["subjects"], found["repeats"]) == (8, 2)
+    assert result["contrasts"][0]["verdict"] == "better"
+    assert result["problems"] == []
+    assert result["answer"][0].startswith("every is better than input: +")
+    assert json.loads((study / "contrasts.json").read_text(), parse_constant=pytest.fail) == result
+
+
+def test_variants_are_means_over_subjects_and_sums_of_confusions(study):
+    found = evaluate_study(study)["variants"]["every"]
+    means_S = [np.mean([_macro(_run(study, "every", s, r)) for r in (0, 1)]) for s in range(1, 9)]
+    assert list(found["per_subject"].values()) == pytest.approx(means_S)
+    assert found["macro_f1"] == pytest.approx(np.mean(means_S))
+    assert found["macro_f1_sd"] == pytest.approx(np.std(means_S, ddof=1))
+    assert np.sum(found["confusion"]) == found["windows"] == 8 * 2 * 3 * 12
+    assert found["macro_f1_pooled"] == pytest.approx(macro_f1(np.array(found["confusion"]), "pooled"))
+    assert (found["best_step"], found["seconds"], found["parameters"]) == (300, 9.0, 40050)
+
+
+def test_a_failed_run_is_named_and_its_pair_left_out(study):
+    _change(_run(study, "input", 3, 1) / "run.json", status="failed", error="loss is NaN at step 12")
+    result = evaluate_study(study)
+    assert (
+        "v1/subject-3/repeat-1 does not count: its status is failed (loss is NaN at step 12)" in result["problems"][0]
+    )
+    contrast = result["contrasts"][0]
+    assert any("15 of 16 pairs" in problem for problem in contrast["problems"])
+    assert contrast["differences"]["3"] == pytest.approx(
+        _macro(_run(study, "every", 3)) - _macro(_run(study, "input", 3))
+    )
+    assert result["runs"] == {"declared": 48, "counted": 47}
+
+
+def test_a_subject_that_one_variant_lacks_is_left_out_of_both_and_named(study):
+    for repeat in (0, 1):
+        shutil.rmtree(_run(study, "every", 5, repeat))
+    contrast = evaluate_study(study)["contrasts"][0]
+    assert contrast["subjects"] == 7
+    assert "5" not in contrast["differences"]
+    assert "14 of 16 pairs of runs, without subject 5" in contrast["problems"][0]
+
+
+def test_runs_of_different_windows_are_refused_and_the_family_keeps_its_size(study):
+    path = _run(study, "none", 2) / PREDICTIONS
+    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    result = evaluate_study(study)
+    first, second = result["contrasts"]
+    assert (second["verdict"], second["p"], second["differences"]) == ("not judged", None, {})
+    assert "refused: its runs predicted different windows" in second["problems"][0]
+    assert "v1/subject-2/repeat-0" in second["problems"][0]
+    assert first["p_holm"] == pytest.approx(2 * first["p"])
+    assert set(second["problems"]) <= set(result["problems"])
+
+
+@pytest.mark.parametrize("column", ["start_s", "truth"])
+def test_the_same_number_of_windows_is_not_the_same_windows(study, column):
+    path = _run(study, "none", 2) / PREDICTIONS
+    frame = pd.read_parquet(path)
+    truth = pd.read_parquet(path.parents[1] / "truth.parquet")
+    if column == "start_s":
+        frame.loc[0, "start_s"] += 0.02
+    else:
+        truth.loc[truth["activity"] == "walk", "activity"] = "sit"
+        frame.loc[frame["truth"] == "walk", "truth"] = "sit"
+    frame.to_parquet(path)
+    truth.to_parquet(path.parents[1] / "truth.parquet")
+    assert "refused" in evaluate_study(study)["contrasts"][1]["problems"][0]
+
+
+def test_the_order_of_rows_does_not_matter(study):
+    before = evaluate_study(study)
+    path = _run(study, "none", 2) / PREDICTIONS
+    pd.read_parquet(path).sample(frac=1, random_state=1).to_parquet(path)
+    assert evaluate_study(study) == before
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda run: (run / PREDICTIONS).unlink(), "no such predictions file"),
+        (lambda run: (run / PREDICTIONS).write_bytes(b"PAR1"), "damaged"),
+        (lambda run: (run / "truth.parquet").unlink(), "no such truth file"),
+        (lambda run: (run / "run.json").unlink(), "never finished"),
+        (lambda run: (run / "run.json").write_text("{"), "damaged"),
+        (lambda run: (run / "metrics.jsonl").write_text("{"), "damaged"),
+        (lambda run: _change(run / "run.json", status="running"), "its status is running"),
+    ],
+)
+def test_a_run_whose_files_do_not_bear_it_out_does_not_count(study, harm, says):
+    harm(_run(study, "every", 4))
+    result = evaluate_study(study)
+    assert len([problem for problem in result["problems"] if says in problem and "v2/subject-4" in problem]) == 1
+    assert result["runs"]["counted"] == 47
+
+
+def test_a_run_of_other_subjects_or_activities_does_not_count(study):
+    plan = FakeStudy(activities=["walk", "sit", "run"])
+    other = write_study(study.parent / "other", plan)
+    shutil.copytree(_run(other, "every", 1), _run(study, "every", 1), dirs_exist_ok=True)
+    for name in (PREDICTIONS, Path("truth.parquet")):
+        shutil.copy(_run(study, "every", 3) / name, _run(study, "every", 2) / name)
+    problems = evaluate_study(study)["problems"]
+    assert "its activities differ" in problems[0]
+    assert "its windows are not those of its test subjects (subject 2)" in problems[1]
+
+
+def test_a_study_without_a_single_finished_run_is_described_and_not_judged(study):
+    for run in study.glob("v*/*/*"):
+        _change(run / "run.json", status="failed", error="out of memory")
+    result = evaluate_study(study)
+    assert {contrast["verdict"] for contrast in result["contrasts"]} == {"not judged"}
+    assert result["variants"]["every"]["macro_f1"] is None
+    assert "not judged" in result["answer"][0]
+
+
+def test_seeds_that_folds_share_are_said(tmp_path):
+    assert "The seeds of a repeat" in evaluate_study(write_study(tmp_path, FakeStudy(shared_seeds=True)))["problems"][0]
+
+
+def test_one_subject_gives_no_claim(tmp_path):
+    contrast = evaluate_study(write_study(tmp_path, FakeStudy(subjects=1)))["contrasts"][0]
+    assert (contrast["subjects"], contrast["interval"], contrast["verdict"]) == (1, None, "undecided")
+    assert "descriptive only" in contrast["sentence"]
+
+
+def test_another_policy_is_used_and_named(tmp_path):
+    folder = write_study(tmp_path, FakeStudy(absent={"3": ["stairs"]}))
+    by_policy = {policy: evaluate_study(folder, policy) for policy in ("present", "all")}
+    assert by_policy["all"]["policy"] == "all"
+    macro = {policy: result["variants"]["every"]["per_subject"]["3"] for policy, result in by_policy.items()}
+    assert macro["all"] < macro["present"]
+    with pytest.raises(UsageError, match="'pooled' gives one number"):
+        evaluate_study(folder, "pooled")
+    with pytest.raises(UsageError, match="'unoin'"):
+        evaluate_study(folder, "unoin")
+
+
+def test_a_folder_that_is_no_study_names_the_studies_near_it(study):
+    for folder in (study.parent, study.parent / "fkae", study / "v0"):
+        with pytest.raises(DataError) as caught:
+            evaluate_study(folder)
+        assert str(study) in caught.value.hint
+    (study / "study.json").write_text('{"name": "x"}')
+    with pytest.raises(DataError, match="entry 'question' is missing"):
+        evaluate_study(study)
+    (study / "study.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        evaluate_study(study)

@@ -1,0 +1,219 @@
+"""The pages of a study: self-contained, escaped, repeatable, and with the numbers of the files."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from har.evaluation.report import write_report
+from tests.fakes.study import FakeStudy, write_study
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A small study with its report."""
+    folder = write_study(tmp_path_factory.mktemp("runs") / "placement" / "fake", FakeStudy(repeats=2))
+    write_report(folder)
+    return folder
+
+
+class _Page(html.parser.HTMLParser):
+    """Tags, attributes, ids, the cells of every table, and the text outside styles."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.ids, self.tables, self.words = [], [], [], [], []
+        self.open, self._cell = [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.extend(attributes)
+        self.ids.extend(value for name, value in attributes if name == "id")
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self._cell = ""
+        if tag == "style":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append(self._cell.strip())
+            self._cell = None
+        if tag == "style":
+            self.open.pop()
+
+    def handle_data(self, data):
+        if self._cell is not None:
+            self._cell += data
+        if not self.open:
+            self.words.append(data)
+
+
+def _rows(path):
+    return list(csv.reader(io.StringIO(path.read_text())))
+
+
+def _records(folder, name):
+    head, *rows = _rows(folder / "tables" / f"{name}.csv")
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def _page(folder):
+    return _Page((folder / "report.html").read_text())
+
+
+def test_the_page_needs_no_network_and_no_script(study):
+    text, page = (study / "report.html").read_text(), _page(study)
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(page.tags)
+    sources = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset", "action")]
+    assert all(value.startswith("#") for value in sources)
+    assert "@import" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+
+
+def test_identifiers_are_unique_and_every_reference_has_its_target(study):
+    text, page = (study / "report.html").read_text(), _page(study)
+    assert len(page.ids) == len(set(page.ids))
+    used = set(re.findall(r"url\(#([^)]*)\)", text)) | set(re.findall(r'xlink:href="#([^"]*)"', text))
+    assert used <= set(page.ids)
+    assert used
+
+
+def test_figures_are_well_formed_and_take_the_colours_of_the_page(study):
+    figures = re.findall(r"<svg.*?</svg>", (study / "report.html").read_text(), flags=re.DOTALL)
+    assert len(figures) == 2 + 2 + 3
+    for figure in figures:
+        ET.fromstring(figure)  # noqa: S314 (our own figure)
+        assert "var(--ink" in figure
+        assert not re.search("#0[1-4]0[1-4]0[1-4]", figure)
+
+
+def test_the_same_files_give_the_same_bytes(study):
+    def everything():
+        files = [study / "report.html", study / "report.md", *sorted((study / "tables").iterdir())]
+        return {path.name: path.read_bytes() for path in files}
+
+    before = everything()
+    write_report(study)
+    assert everything() == before
+
+
+def test_page_markdown_and_csv_carry_equal_numbers(study):
+    files = {path.stem: _rows(path) for path in (study / "tables").iterdir()}
+    assert set(files) == {
+        *("variants", "contrasts", "subjects", "differences"),
+        *("activities", "precision-recall", "confusion", "curves"),
+    }
+    in_page = [[[cell.replace("−", "-").replace("n/a", "") for cell in row] for row in t] for t in _page(study).tables]
+    in_markdown, block = [], []
+    for line in [*(study / "report.md").read_text().splitlines(), ""]:
+        if line.startswith("|"):
+            block.append([cell.strip().replace("n/a", "") for cell in line.strip("|").split("|")])
+        elif block:
+            in_markdown.append([block[0], *block[2:]])
+            block = []
+    for name, rows in files.items():
+        assert len(rows) > 1, name
+        assert rows in in_page, name
+        assert rows in in_markdown, name
+    assert len(in_page) == len(in_markdown) == len(files)
+
+
+def test_the_tables_hold_what_the_contrasts_file_says(study):
+    result = json.loads((study / "contrasts.json").read_text())
+    first = _records(study, "contrasts")[0]
+    assert float(first["a - b, F1 points"]) == pytest.approx(100 * result["contrasts"][0]["mean"], abs=0.051)
+    assert float(first["Holm p"]) == pytest.approx(result["contrasts"][0]["p_holm"], rel=0.01)
+    every = _records(study, "variants")[2]
+    assert float(every["macro F1 (present), mean over subjects"]) == pytest.approx(
+        result["variants"]["every"]["macro_f1"], abs=0.00051
+    )
+
+
+def test_the_answer_comes_first_and_every_score_names_its_policy(study):
+    text = "".join(_page(study).words)
+    answer = text.index("every is better than input")
+    assert text.index("Does batch normalisation") < answer < text.index("Variants")
+    assert "macro F1 (present)" in text
+    assert "F1 per activity and variant (pooled)" in text
+    assert "support, windows" in text
+    for part in ("har study configs/studies/fake.yaml", "har report runs/placement/fake", "d0d0d0", "max steps", "400"):
+        assert part in text
+    assert "One repeat and a matched learning rate" in text
+
+
+def test_problems_stand_before_the_answer(tmp_path):
+    folder = write_study(tmp_path / "s" / "d")
+    record = json.loads((folder / "v1/subject-3/repeat-0/run.json").read_text())
+    (folder / "v1/subject-3/repeat-0/run.json").write_text(json.dumps(record | {"status": "failed", "error": "killed"}))
+    write_report(folder)
+    for text in ("".join(_page(folder).words), (folder / "report.md").read_text()):
+        assert text.index("subject-3/repeat-0 does not count: its status is failed (killed)") < text.index(
+            "better than input"
+        )
+
+
+def test_hostile_names_stay_text(tmp_path):
+    names = [HOSTILE, "a$b_{c}$", "x|y & 'z'"]
+    plan = FakeStudy(
+        hit={HOSTILE: 0.9, "plain": 0.6},
+        contrasts=[(HOSTILE, "plain")],
+        activities=names,
+        question=f"Is {HOSTILE} better?",
+        notes=[f"note {HOSTILE}"],
+    )
+    folder = write_study(tmp_path / "s" / "d", plan)
+    write_report(folder)
+    text = (folder / "report.html").read_text()
+    page = _page(folder)
+    assert "script" not in page.tags
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script" not in (folder / "report.md").read_text()
+    assert HOSTILE in _rows(folder / "tables" / "subjects.csv")[0]
+    figures = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
+    assert any("a$b_{c}$" in figure for figure in figures)
+    for figure in figures:
+        ET.fromstring(figure)  # noqa: S314
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        FakeStudy(subjects=1),
+        FakeStudy(contrasts=[]),
+        FakeStudy(activities=["walk"], hit={"a": 0.9, "b": 0.9}, contrasts=[("a", "b")]),
+        FakeStudy(absent={str(n): ["stairs"] for n in range(1, 9)}),
+        FakeStudy(activities=[f"活動 {n}" for n in range(14)], subjects=2, windows=2),
+        FakeStudy(hit={f"variant number {n} with a long name": 0.7 for n in range(9)}, contrasts=[], subjects=2),
+    ],
+    ids=["one subject", "no contrast", "one activity", "an activity nobody does", "many activities", "many variants"],
+)
+def test_odd_studies_get_a_page_too(tmp_path, plan):
+    folder = write_study(tmp_path / "s" / "d", plan)
+    assert write_report(folder).is_file()
+    assert not re.search(
+        r"\b(nan|none|inf)\b", "".join(cell for t in _page(folder).tables for row in t[1:] for cell in row[1:])
+    )
+
+
+def test_a_study_without_a_finished_run_gets_a_page_that_says_so(tmp_path):
+    folder = write_study(tmp_path / "s" / "d", FakeStudy(subjects=2))
+    for run in folder.glob("v*/*/*/run.json"):
+        run.unlink()
+    write_report(folder)
+    assert "never finished" in "".join(_page(folder).words)
+    assert "svg" not in _page(folder).tags
