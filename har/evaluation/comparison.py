@@ -134,7 +134,8 @@ def _left_out(gathered: Gathered, a: str, b: str, pairs: list[tuple[Run, Run]]) 
         return []
     tested = {fold["name"]: fold["test"] for fold in gathered.study["folds"]}
     lost = {subject for fold, _ in expected for subject in tested[fold]} - _subjects(one for one, _ in pairs)
-    without = f", without subject {', '.join(sorted(lost, key=natural))}" if lost else ""
+    plural = "s" if len(lost) > 1 else ""
+    without = f", without subject{plural} {', '.join(sorted(lost, key=natural))}" if lost else ""
     return [
         f"Contrast {a} against {b} rests on {len(pairs)} of {len(expected)} pairs of runs{without};"
         " nothing was filled in."

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from har.evaluation.numbers import number
+from har.evaluation.numbers import number, with_minus
 
 ROPE = 0.01  # region of practical equivalence: ±1 point of F1
 ALPHA = 0.05
@@ -256,10 +256,11 @@ def sentence(a: str, b: str, result: Estimate, p_holm: float) -> str:
     }[word]
     ends = "no interval from one subject"
     if result.interval is not None:
-        ends = f"95 % interval {number(result.interval[0], 'points')} to {number(result.interval[1], 'points')}"
+        low, high = (with_minus(number(end, "points")) for end in result.interval)
+        ends = f"95 % interval {low} to {high}"
     p = "no test" if few else f"Holm p = {number(p_holm, 'p')}"
     counts = f"S = {result.subjects} subject{_s(result.subjects)}, K = {result.repeats} repeat{_s(result.repeats)}"
-    return f"{claim}: {number(result.mean, 'points')} F1 points ({ends}, {p}, {counts})."
+    return f"{claim}: {with_minus(number(result.mean, 'points'))} F1 points ({ends}, {p}, {counts})."
 
 
 def _s(count: int) -> str:

@@ -28,7 +28,7 @@ _MARKERS = "osD^vP*X"
 _INK, _MUTED, _LINE, _BAND = "#010101", "#020202", "#030303", "#040404"  # no figure draws these as colours
 _VARIABLES = {_INK: "--ink, #1a1a1a", _MUTED: "--muted, #666666", _LINE: "--line, #cccccc", _BAND: "--band, #e8e8e8"}
 _VARIABLES |= {colour: f"--c{number}, {colour}" for number, colour in enumerate(OKABE_ITO)}
-_WIDTH_IN = 7.0
+_WIDTH_IN = 5.2
 CURVES = {"validation_macro_f1": ("validation macro F1", 4), "train_loss": ("training loss", 3)}  # key: label, column
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -75,7 +75,7 @@ def differences_figure(result: dict[str, Any]) -> str:
         axes.set_yticks(np.arange(len(contrasts)), [_difference_label(found) for found in contrasts])
         axes.tick_params(axis="y", length=0, pad=10)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"difference of macro F1 ({result['policy']}), points; grey band: ±{rope:g} point")
+        axes.set_xlabel(f"difference of macro F1 ({result['policy']}), points")
         axes.margins(x=0.06)
 
     return _svg("differences", (_WIDTH_IN, 0.7 + 0.78 * len(contrasts)), draw)

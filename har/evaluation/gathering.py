@@ -151,7 +151,9 @@ def _read_entry(folder: Path, entry: dict[str, Any], tested: set[str], policy: s
     strangers = sorted(set(confusions) ^ tested, key=natural)
     if strangers:
         raise DataError(f"its windows are not those of its test subjects (subject {strangers[0]})")
-    write_json(place / SCORES, summary(activities, confusions, policy))
+    scores = summary(activities, confusions, policy)
+    if not _holds(place / SCORES, scores):  # a study may have a thousand runs, and a write waits for the disk
+        write_json(place / SCORES, scores)
     return Run(
         variant=entry["variant"],
         fold=entry["fold"],
@@ -163,6 +165,14 @@ def _read_entry(folder: Path, entry: dict[str, Any], tested: set[str], policy: s
         windows=_digest(frame),
         curve=_read_curve(place / "metrics.jsonl"),
     )
+
+
+def _holds(path: Path, value: Any) -> bool:
+    """Tell whether a JSON file is there and holds a value already."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")) == value)
+    except (OSError, ValueError):
+        return False
 
 
 def _read_curve(path: Path) -> list[dict[str, Any]]:
