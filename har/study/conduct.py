@@ -96,7 +96,7 @@ def conduct(
         runner: ``module:function`` that makes a run.
 
     Returns:
-        The runs that failed, each with its error.
+        The runs that failed, in the order of the plan, each with its error.
 
     Raises:
         UsageError: The study folder was begun with other folds, or a run folder holds something else.
@@ -132,7 +132,8 @@ def conduct(
         )
     finally:
         progress.close()
-    return [(runs[outcome.task.folder], outcome.error) for outcome in outcomes if outcome.error is not None]
+    errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error is not None}
+    return [(run, errors[folder]) for folder, run in runs.items() if folder in errors]
 
 
 def finished(plan: Plan) -> int:

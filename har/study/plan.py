@@ -213,6 +213,9 @@ def fill(config: dict[str, Any], fold: str, seed: int) -> dict[str, Any]:
     filled = copy.deepcopy(config)
     filled["data"]["fold"] = fold
     filled["seed_everything"] = seed
+    for section in ("model", "data"):  # linked to seed_everything by the parser, which is not asked again here
+        if "seed" in filled[section]:
+            filled[section]["seed"] = seed
     return filled
 
 

@@ -1,0 +1,186 @@
+"""`har study` from end to end: real runs of a second on a small fake of SPAR."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from har.__main__ import main
+from har.commands import study as command
+from har.errors import UsageError
+from tests.study.small import fold, write_root, write_study
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory) -> Path:
+    return write_root(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def two_folds(tmp_path_factory) -> Path:
+    """A study of two variants and two folds."""
+    return write_study(tmp_path_factory.mktemp("study"), [fold("1"), fold("2")])
+
+
+@pytest.fixture(scope="module")
+def arguments(two_folds, data_root, tmp_path_factory) -> list[str]:
+    runs = tmp_path_factory.mktemp("runs")
+    return ["study", str(two_folds), "--root", str(data_root), "--runs", str(runs), "--jobs", "2"]
+
+
+@pytest.fixture(scope="module")
+def finished(arguments) -> Path:
+    """The study folder after the study has been run once."""
+    assert main(arguments) == 0
+    return Path(arguments[5]) / "small" / "spar"
+
+
+def test_a_study_ends_with_table_verdict_caveats_and_the_path_of_the_report(arguments, finished, capsys):
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].startswith("| variant | macro F1 (present) |")
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["none", "every"]
+    assert any(line.startswith("Primary: ") and "every" in line and "none" in line for line in lines)
+    assert "One repeat per fold was used" in out
+    assert f"har study {arguments[1]} --runs {arguments[5]} --root {arguments[3]} --repeats 3" in out
+    assert "The learning rate was matched: 0.003 for every variant" in out
+    assert lines[-1] == f"Report: {finished / 'report.html'}"
+    assert (finished / "report.html").is_file()
+    assert "small on spar: 2 variants x 2 folds = 4 runs" in err
+    assert "there is nothing to run" in err
+
+
+def test_a_finished_study_makes_no_run_again(arguments, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("run.json")}
+    assert len(before) == 4
+    assert main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("run.json")} == before
+
+
+def test_variants_of_a_fold_have_one_seed_and_run_on_one_thread(finished):
+    records = {path.parent: json.loads(path.read_text()) for path in finished.rglob("run.json")}
+    seeds = {record["fold"]["name"]: set() for record in records.values()}
+    for record in records.values():
+        assert record["status"] == "done"
+        assert record["threads"] == 1
+        seeds[record["fold"]["name"]].add(record["seed"])
+    assert all(len(values) == 1 for values in seeds.values())
+    assert len(set.union(*seeds.values())) == 2
+
+
+def test_a_run_of_a_study_is_repeated_by_its_own_configuration(finished, tmp_path):
+    import yaml
+
+    from har.training.run import run
+
+    folder = finished / "every" / "subject-2" / "repeat-0"
+    run(yaml.safe_load((folder / "config.yaml").read_text()), tmp_path / "again")
+    for file in ("scores.json", "predictions/running.parquet"):
+        assert (tmp_path / "again" / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_the_scores_do_not_depend_on_the_number_of_workers(arguments, finished, tmp_path):
+    assert main([*arguments[:5], str(tmp_path), "--jobs", "1"]) == 0
+    for scores in finished.rglob("scores.json"):
+        again = tmp_path / "small" / "spar" / scores.relative_to(finished)
+        assert again.read_bytes() == scores.read_bytes()
+
+
+def test_a_dry_run_lists_the_runs_and_writes_nothing(arguments, tmp_path, capsys):
+    assert main([*arguments[:5], str(tmp_path / "runs"), "--dry-run", "--repeats", "2"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("missing") == 8
+    assert "0 of 8 runs are done: about " in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_runs_of_other_settings_are_refused_with_exit_code_2(arguments, finished, capsys):
+    assert main([*arguments, "--set", "trainer.max_steps=10"]) == 2
+    err = capsys.readouterr().err
+    assert "(trainer.max_steps was 30 and is 10 now)" in err
+    assert "Traceback" not in err
+    saved = json.loads((finished / "study.json").read_text())
+    assert saved["overrides"] == {}
+
+
+def test_a_failed_run_is_named_with_its_reason_and_exit_code_1(data_root, tmp_path, capsys):
+    # Windows of one training subject do not fill a batch of 96; those of four subjects do.
+    path = write_study(tmp_path, [fold("1"), fold("2", train=("4",))])
+    quick = ("data.batch_size=96", "data.step_s=1.0", "trainer.max_steps=2", "trainer.val_check_interval=2")
+    arguments = [str(path), "--root", str(data_root), "--runs", str(tmp_path / "runs"), "--jobs", "1"]
+    assert main(["study", *arguments, *(word for setting in quick for word in ("--set", setting))]) == 1
+    out, err = capsys.readouterr()
+    assert "har: 2 of 4 runs failed; the same command tries them again." in err
+    assert "none/subject-2/repeat-0, every/subject-2/repeat-0:" in err
+    assert "a batch of 96 is larger than the" in err
+    assert "Run every/subject-2/repeat-0 does not count" in out
+    assert "Report: " in out
+
+
+def test_ctrl_c_is_exit_code_130_and_one_line_that_says_what_is_kept(two_folds, data_root, tmp_path):
+    words = ["study", str(two_folds), "--root", str(data_root), "--runs", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "har", *words, "--set", "trainer.max_steps=100000", "--jobs", "1"],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == (
+        "har: interrupted; 0 of 4 runs are done and kept, the same command goes on from there."
+    )
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--jobs", "0"], "--jobs 0 is not possible"),
+        (["--repeats", "0"], "--repeats 0 is not possible"),
+        (["--set", "trainer.max_steps"], "is not KEY=VALUE"),
+        (["--set", "a=1", "--set", "a=2"], "--set a is given twice"),
+        (["--set", "a=[1"], "--set a=[1, line 1"),
+        (["--job", "2"], "Did you mean '--jobs'"),
+        (["--data", "spr"], "Did you mean 'spar'?"),
+        (["--set", "trainer.max_step=60"], "trainer.max_steps"),
+    ],
+)
+def test_a_wrong_option_is_exit_code_2_with_the_nearest(arguments, words, said, capsys):
+    assert main([*arguments[:6], *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_study_file_is_exit_code_2(tmp_path, capsys):
+    assert main(["study", str(tmp_path / "no.yaml")]) == 2
+    assert "there is no file" in capsys.readouterr().err
+
+
+def test_overrides_are_yaml_values():
+    assert command._overrides(["a.b=1e-3", "c=true", "d=[0, 2]", "e=every", "f=x=y"]) == {
+        "a.b": 1e-3,
+        "c": True,
+        "d": [0, 2],
+        "e": "every",
+        "f": "x=y",
+    }
+    with pytest.raises(UsageError):
+        command._overrides(["=1"])
+
+
+def test_one_job_per_core_is_the_default():
+    assert command.cores() == len(os.sched_getaffinity(0))

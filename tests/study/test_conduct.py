@@ -1,0 +1,316 @@
+"""A study goes on from what is there: nothing done is lost or mixed, nothing missing is forgotten."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from har.errors import DataError, UsageError
+from har.study.conduct import REST_S, STEP_S, Survey, conduct, finished, listing, survey
+from har.study.definition import load_study
+from har.study.lock import study_lock
+from har.study.plan import Options, Plan, make_plan
+from har.study.states import State, clear
+from tests.study.runners import fake_identity
+from tests.study.small import write_study
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory, data_root) -> Plan:
+    return make_plan(load_study(write_study(tmp_path_factory.mktemp("study"))), Options(root=data_root))
+
+
+@pytest.fixture
+def plan(planned, tmp_path, monkeypatch) -> Plan:
+    monkeypatch.setattr("har.training.run.identity", fake_identity)
+    folder = tmp_path / "small" / "spar"
+    runs = [replace(run, folder=folder / run.folder.relative_to(planned.folder)) for run in planned.runs]
+    return replace(planned, folder=folder, runs=tuple(runs))
+
+
+def go(plan: Plan, jobs: int = 1) -> tuple[list[str], str]:
+    """Conduct the plan; return the failed runs as variant/fold/repeat, and what progress said."""
+    stream = io.StringIO()
+    with study_lock(plan.folder) as lock:
+        failures = conduct(survey(plan), jobs=jobs, stream=stream, locked=lock, runner="tests.study.runners:pretend")
+    return [name(plan, run) for run, _ in failures], stream.getvalue()
+
+
+def name(plan: Plan, run) -> str:
+    return run.folder.relative_to(plan.folder).as_posix()
+
+
+def order(plan: Plan, **acts: str) -> None:
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    (plan.folder / "orders.json").write_text(json.dumps({key.replace("__", "/"): act for key, act in acts.items()}))
+
+
+def calls(plan: Plan) -> list[str]:
+    path = plan.folder / "calls.txt"
+    made = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return made
+
+
+def everything(plan: Plan) -> list[str]:
+    return [f"{name(plan, run)} begun" for run in plan.runs]
+
+
+def checkpoint(folder: Path, size: int | None = None) -> None:
+    """Write a last checkpoint, cut off after `size` bytes."""
+    path = folder / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", b"weights" * 100)
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def cut_off(plan: Plan, index: int, size: int | None = None) -> Path:
+    """Leave a run in the middle of training behind."""
+    run = plan.runs[index]
+    checkpoint(run.folder, size)
+    record = {"status": "running", "hashes": fake_identity(run.config)}
+    (run.folder / "run.json").write_text(json.dumps(record))
+    return run.folder
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_run_is_made_once_in_the_order_of_the_plan(plan, jobs):
+    assert go(plan, jobs)[0] == []
+    assert sorted(calls(plan)) == sorted(everything(plan))
+    assert finished(plan) == 6
+
+
+def test_what_is_done_is_not_run_again(plan):
+    go(plan)
+    calls(plan)
+    assert go(plan) == ([], "")
+    assert calls(plan) == []
+
+
+def test_a_deleted_run_is_the_only_one_made_again(plan):
+    go(plan)
+    calls(plan)
+    (plan.runs[2].folder / "run.json").unlink()
+    for path in (plan.runs[2].folder).iterdir():
+        path.unlink()
+    go(plan)
+    assert calls(plan) == [f"{name(plan, plan.runs[2])} begun"]
+
+
+def test_more_repeats_keep_the_runs_that_are_done(plan):
+    go(plan)
+    calls(plan)
+    second = [
+        replace(run, repeat=1, folder=run.folder.with_name("repeat-1"), config={**run.config, "seed_everything": 9})
+        for run in plan.runs
+    ]
+    more = replace(plan, runs=(*plan.runs, *second))
+    assert go(more)[0] == []
+    assert calls(more) == [f"{name(more, run)} begun" for run in second]
+
+
+def test_a_failed_run_stops_no_other_and_is_made_again_at_the_next_start(plan):
+    order(plan, **{"every__subject-1__repeat-0": "refuse"})
+    failed, text = go(plan)
+    assert failed == ["every/subject-1/repeat-0"]
+    assert "every  subject-1  repeat-0  failed: activity walk is missing from the training subjects." in text
+    assert finished(plan) == 5
+    calls(plan)
+    order(plan)
+    assert go(plan)[0] == []
+    assert calls(plan) == ["every/subject-1/repeat-0 begun"]
+
+
+def test_a_killed_worker_loses_its_run_alone(plan):
+    order(plan, **{"none__subject-2__repeat-0": "die"})
+    assert go(plan)[0] == ["none/subject-2/repeat-0"]
+    assert finished(plan) == 5
+    order(plan)
+    assert go(plan)[0] == []
+    assert finished(plan) == 6
+
+
+def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(plan):
+    folder = cut_off(plan, 1)
+    go(plan)
+    assert f"{name(plan, plan.runs[1])} resumed" in calls(plan)
+    assert (folder / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("size", [0, 20, 400])
+def test_a_checkpoint_that_was_cut_off_itself_is_not_resumed_from(plan, size):
+    folder = cut_off(plan, 1, size)
+    go(plan)
+    assert calls(plan) == everything(plan)
+    assert not (folder / "checkpoints").exists()
+
+
+def test_a_cut_off_run_of_another_configuration_is_made_anew(plan):
+    folder = cut_off(plan, 1)
+    (folder / "run.json").write_text(json.dumps({"status": "running", "hashes": {"config": "another"}}))
+    go(plan)
+    assert calls(plan) == everything(plan)
+
+
+def test_a_failed_run_is_not_resumed(plan):
+    folder = cut_off(plan, 1)
+    record = {"status": "failed", "hashes": fake_identity(plan.runs[1].config)}
+    (folder / "run.json").write_text(json.dumps(record))
+    go(plan)
+    assert calls(plan) == everything(plan)
+    assert not (folder / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("left", [["config.yaml"], ["config.yaml", "fold.json", ".lock"], [".run.json.x1.part"]])
+def test_a_run_that_was_cut_off_before_its_record_is_made_anew(plan, left):
+    plan.runs[0].folder.mkdir(parents=True)
+    for file in left:
+        (plan.runs[0].folder / file).touch()
+    assert go(plan)[0] == []
+    assert calls(plan) == everything(plan)
+
+
+def test_a_folder_that_is_no_run_is_not_touched(plan):
+    mine = plan.runs[0].folder / "thesis.tex"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    with pytest.raises(UsageError, match=r"has files, but no run\.json"):
+        go(plan)
+    assert mine.exists()
+    assert calls(plan) == []
+
+
+def test_a_finished_run_is_never_cleared(plan):
+    go(plan)
+    with pytest.raises(UsageError, match="never overwritten"):
+        clear(plan.runs[0].folder)
+    assert finished(plan) == 6
+
+
+def test_a_damaged_record_is_named(plan):
+    path = plan.runs[3].folder / "run.json"
+    path.parent.mkdir(parents=True)
+    for text in ("", "[]", '{"status": "odd"}'):
+        path.write_text(text)
+        with pytest.raises(DataError, match=r"every/subject-2/repeat-0/run\.json is not the record of a run"):
+            go(plan)
+    assert calls(plan) == []
+
+
+def changed(plan: Plan, section: str, key: str, value) -> Plan:
+    runs = [replace(run, config={**run.config, section: {**run.config[section], key: value}}) for run in plan.runs]
+    return replace(plan, runs=tuple(runs))
+
+
+def test_runs_of_another_configuration_are_refused_before_anything_is_run_with_the_keys_that_differ(plan):
+    order(plan, **{"every__subject-3__repeat-0": "refuse"})
+    go(plan)
+    calls(plan)
+    other = changed(changed(plan, "trainer", "max_steps", 60), "model", "learning_rate", 0.1)
+    with pytest.raises(UsageError) as refusal:
+        go(other)
+    text = str(refusal.value)
+    assert str(plan.runs[0].folder) in text
+    assert "its settings are not the ones asked for now" in text
+    assert "model.learning_rate was 0.003 and is 0.1 now; trainer.max_steps was 30 and is 60 now" in text
+    assert "--runs FOLDER" in text
+    assert calls(plan) == []
+
+
+@pytest.mark.parametrize(("part", "words"), [("data", "was prepared anew"), ("split", "divided in another way")])
+def test_runs_on_other_data_or_another_split_are_refused(plan, part, words):
+    go(plan)
+    path = plan.runs[4].folder / "run.json"
+    record = json.loads(path.read_text())
+    record["hashes"][part] = "another"
+    path.write_text(json.dumps(record))
+    with pytest.raises(UsageError, match=words) as refusal:
+        survey(plan)
+    assert "none/subject-3/repeat-0" in refusal.value.what
+    assert "settings" not in refusal.value.what
+
+
+def test_a_finished_run_without_its_configuration_is_refused_all_the_same(plan):
+    go(plan)
+    (plan.runs[0].folder / "config.yaml").write_text("a: [")
+    with pytest.raises(UsageError, match="cannot be counted"):
+        survey(changed(plan, "trainer", "max_steps", 60))
+
+
+def test_the_results_do_not_depend_on_the_number_of_workers(plan, tmp_path):
+    def results() -> dict[str, str]:
+        return {name(plan, run): (run.folder / "run.json").read_text() for run in plan.runs}
+
+    go(plan, jobs=1)
+    one = results()
+    for run in plan.runs:
+        (run.folder / "run.json").write_text('{"status": "failed"}')
+    go(plan, jobs=3)
+    assert results() == one
+
+
+def test_the_record_of_a_run_names_study_variant_repeat_and_command(plan):
+    go(plan)
+    record = json.loads((plan.runs[1].folder / "run.json").read_text())
+    assert (record["study"], record["variant"], record["repeat"]) == ("small", "every", 0)
+    assert record["command"].startswith("har study ")
+
+
+def test_progress_is_one_plain_line_per_run_with_score_time_and_time_left(plan):
+    lines = go(plan)[1].splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("1/6  none  subject-1  repeat-0  macro F1 0.871  0.0 s  left ")
+    assert lines[5].startswith("6/6  every  subject-3  repeat-0")
+
+
+def test_a_survey_estimates_from_steps_until_a_run_has_ended_and_says_so(plan):
+    found = survey(plan)
+    assert found.expected_s == pytest.approx(REST_S + 30 * STEP_S)
+    assert "another machine" in found.basis
+    assert found.left_s(jobs=2) == pytest.approx(3 * found.expected_s)
+    order(plan, **{"every__subject-3__repeat-0": "refuse"})
+    go(plan)
+    found = survey(plan)
+    assert (found.expected_s, found.left_s(jobs=2)) == (2.0, 2.0)
+    assert found.basis == "the mean of this study's 5 finished runs"
+
+
+def test_a_dry_run_lists_every_run_with_its_state_and_the_time(plan):
+    order(plan, **{"every__subject-3__repeat-0": "refuse"})
+    go(plan)
+    for path in (plan.runs[0].folder / "run.json", plan.runs[2].folder / "run.json"):
+        path.unlink()
+    folder = plan.runs[0].folder
+    (folder / "run.json").write_text(json.dumps({"status": "running", "hashes": fake_identity(plan.runs[0].config)}))
+    checkpoint(folder)
+    lines = listing(survey(plan), 2).splitlines()
+    assert lines[0] == "none   subject-1  repeat-0  cut off"
+    assert lines[1] == "every  subject-1  repeat-0  done"
+    assert lines[2] == "none   subject-2  repeat-0  missing"
+    assert lines[5] == "every  subject-3  repeat-0  failed"
+    assert lines[-2] == "3 of 6 runs are done: about 3.0 s with 2 at a time."
+    assert lines[-1] == "Estimate: the mean of this study's 3 finished runs."
+
+
+def test_a_dry_run_of_a_finished_study_has_nothing_to_do(plan):
+    go(plan)
+    assert listing(survey(plan), 2).splitlines()[-1] == "6 of 6 runs are done: nothing to do."
+
+
+def test_a_survey_counts_what_is_left(plan):
+    states = [State.DONE, State.MISSING, State.FAILED, State.CUT_OFF, State.DONE, State.DONE]
+    found = Survey(plan, tuple(states), 10.0, "")
+    assert [run.label for run, _ in found.to_do()] == [plan.runs[i].label for i in (1, 2, 3)]
+    assert found.left_s(jobs=8) == 10.0
+
+
+def test_the_configuration_in_a_run_folder_is_the_planned_one(plan):
+    go(plan)
+    assert yaml.safe_load((plan.runs[5].folder / "config.yaml").read_text()) == plan.runs[5].config
