@@ -1,0 +1,54 @@
+"""One thread for every test, and a suite in which no test is skipped without anybody having said that it may be."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # results differ with the threads; golden traces have one
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+
+# Reasons for which a test may be skipped. Anything else fails the session: a suite that skips in silence tests nothing.
+EXPECTED_SKIPS = (
+    r"could not import 'resource'",  # not on Windows
+)
+
+# Numerical tests take fresh inputs every time; a failure is repeated with HAR_TEST_SEED=<the number in the header>.
+SEED = int(os.environ.get("HAR_TEST_SEED") or secrets.randbelow(2**31))
+
+
+def pytest_report_header() -> str:
+    """Name the seed of this session's random inputs."""
+    return f"random inputs: HAR_TEST_SEED={SEED}"
+
+
+@pytest.fixture(autouse=True)
+def fresh_inputs() -> None:
+    """Seed torch's inputs, where torch is in use at all."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(SEED)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the environment's folders of data and runs out of the tests."""
+    monkeypatch.delenv("HAR_DATA", raising=False)
+    monkeypatch.delenv("HAR_RUNS", raising=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> object:
+    """Fail the session when a test was skipped for an unexpected reason."""
+    result = yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    reasons = {str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr) for report in skipped}
+    unexpected = [reason for reason in sorted(reasons) if not any(re.search(known, reason) for known in EXPECTED_SKIPS)]
+    if unexpected and session.exitstatus == 0:
+        reporter.write_line(f"unexpected skips: {unexpected}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return result
