@@ -108,12 +108,27 @@ def _protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
     }
     for name, value in study["protocol"].items():
         if name != "folds":
-            box[_PROTOCOL_WORDS.get(name, name.replace("_", " "))] = "none" if value is None else str(value)
+            box[_PROTOCOL_WORDS.get(name, name.replace("_", " "))] = _words(value)
+    if study["protocol"].get("activities", 0) is None:
+        box["activities"] = "all of the data set"
     box["selection of weights"] = "best validation macro F1; the test subjects are scored once, with those weights"
     box["absent activities"] = f"policy {result['policy']} per subject, all activities where pooled"
     per = "repeat, the same in every fold" if result["shared_seeds"] else "fold and repeat"
     box["seeds"] = f"from {study.get('seed')}, one per {per}; all variants share them"
     return box
+
+
+def _words(value: Any) -> str:
+    """Return a value of the protocol as a reader would write it; an object as its class and its settings."""
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        settings = value.get("init_args", {name: entry for name, entry in value.items() if name != "class_path"})
+        named = [f"{name.replace('_', ' ')} {_words(entry)}" for name, entry in (settings or {}).items()]
+        return ", ".join([str(value["class_path"]).rpartition(".")[2]] * ("class_path" in value) + named)
+    if isinstance(value, list):
+        return " ".join(_words(entry) for entry in value)
+    return str(value)
 
 
 def _provenance(gathered: Gathered) -> dict[str, str]:

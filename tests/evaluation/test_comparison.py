@@ -109,13 +109,13 @@ def test_runs_of_different_windows_are_refused_and_the_family_keeps_its_size(stu
     assert set(second["problems"]) <= set(result["problems"])
 
 
-@pytest.mark.parametrize("column", ["start_s", "truth"])
+@pytest.mark.parametrize("column", ["start_s", "end_s", "truth"])
 def test_the_same_number_of_windows_is_not_the_same_windows(study, column):
     path = _run(study, "none", 2) / PREDICTIONS
     frame = pd.read_parquet(path)
     truth = pd.read_parquet(path.parents[1] / "truth.parquet")
-    if column == "start_s":
-        frame.loc[0, "start_s"] += 0.02
+    if column != "truth":
+        frame.loc[0, column] += 0.02
     else:
         truth.loc[truth["activity"] == "walk", "activity"] = "sit"
         frame.loc[frame["truth"] == "walk", "truth"] = "sit"

@@ -150,7 +150,15 @@ def test_the_answer_comes_first_and_every_score_names_its_policy(study):
     assert "macro F1 (present)" in text
     assert "F1 per activity and variant (pooled)" in text
     assert "support, windows" in text
-    for part in ("har study configs/studies/fake.yaml", "har report runs/placement/fake", "d0d0d0", "max steps", "400"):
+    for part in (
+        "har study configs/studies/fake.yaml",
+        "har report runs/placement/fake",
+        "d0d0d0",
+        "max steps",
+        "400",
+        "CNN, filters 64 32, kernel 5",
+        "all of the data set",
+    ):
         assert part in text
     assert "One repeat and a matched learning rate" in text
 

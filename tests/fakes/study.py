@@ -81,6 +81,8 @@ def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
             "label_rule": "majority",
             "min_purity": 0.0,
             "null": "drop",
+            "activities": None,
+            "learner": {"class_path": "har.learners.cnn.CNN", "init_args": {"filters": [64, 32], "kernel": 5}},
             "batch_size": 64,
             "max_steps": 400,
             "learning_rate": 0.001,
