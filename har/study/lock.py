@@ -31,11 +31,16 @@ def study_lock(folder: Path, wait_s: float = 5.0) -> Iterator[int]:
         The descriptor of the lock, to be inherited by workers.
 
     Raises:
-        RunError: When another study is at work in the folder.
-        OSError: When the folder cannot be written.
+        RunError: When another study is at work in the folder, or the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise RunError(
+            f"the study folder {folder} cannot be written: {error.strerror or error}.",
+            "Choose another place with --runs FOLDER or HAR_RUNS.",
+        ) from None
     try:
         _take(descriptor, folder, time.monotonic() + wait_s)
         yield descriptor

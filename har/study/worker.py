@@ -10,6 +10,7 @@ is written whole or not at all, so that is as safe as `kill -9` is.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import json
@@ -46,7 +47,7 @@ def main() -> None:
                 began = time.perf_counter()  # imports are no part of the run's time
             _work(runner, task)
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a run raises fails that run alone
-            traceback.print_exc()
+            log("".join(traceback.format_exception(failure)))
             error = sentence(failure)
         reply = {"error": error, "seconds": time.perf_counter() - began}
         os.write(replies, json.dumps(reply).encode() + b"\n")
@@ -62,8 +63,14 @@ def _listen(lines: queue.SimpleQueue[bytes]) -> None:
 
 def _work(runner: Runner, task: dict[str, Any]) -> None:
     """Call the runner for one task, as `execute.Task` holds it."""
-    sys.stderr.write(f"--- {task['folder']}\n")  # unbuffered by line: the log shows whose output follows
+    log(f"--- {task['folder']}\n")
     runner(task["config"], Path(task["folder"]), resume=task["resume"], facts=task["facts"])
+
+
+def log(text: str) -> None:
+    """Write to the worker's log. That a disk is full is the run's error to tell, and must not end the worker."""
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode())
 
 
 def find_runner(name: str) -> Runner:
@@ -82,6 +89,8 @@ def sentence(failure: BaseException) -> str:
     """Return what a person is told of a failure: a `HarError` as it is, anything else with its kind before it."""
     if isinstance(failure, HarError):
         return str(failure)
+    if isinstance(failure, OSError) and failure.strerror:  # a full disk, as a rule
+        return f"{failure.strerror}{f' at {failure.filename}' if failure.filename else ''}."
     text = str(failure).strip()
     return f"{type(failure).__name__}: {text}" if text else type(failure).__name__
 

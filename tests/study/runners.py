@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -45,6 +46,12 @@ def _break(config: dict[str, Any]) -> None:
     raise ZeroDivisionError("division by zero")
 
 
+def _fill(config: dict[str, Any]) -> None:
+    """Behave as on a full disk, where the worker's log cannot be written either."""
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "scores.json")
+
+
 def _exit(config: dict[str, Any]) -> None:
     sys.exit("the parser gave up")
 
@@ -62,6 +69,7 @@ _ACTS = {
     "print": _print,
     "refuse": _refuse,
     "break": _break,
+    "fill": _fill,
     "exit": _exit,
     "die": _die,
     "sleep": _sleep,

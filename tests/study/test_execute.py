@@ -118,6 +118,15 @@ def test_an_exception_fails_its_run_alone_and_says_why(tmp_path):
     assert 'raise ZeroDivisionError("division by zero")' in (tmp_path / "logs" / "worker-0.log").read_text()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_fails_a_run_and_not_its_worker(tmp_path):
+    tasks = tasks_of(tmp_path, "fill", "break", "nothing")
+    outcomes = run_all(tmp_path, tasks)
+    assert outcomes["run-0"].error == "No space left on device at scores.json."
+    assert outcomes["run-1"].error == "ZeroDivisionError: division by zero"
+    assert outcomes["run-2"].error is None
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_killed_worker_fails_its_run_alone_and_is_replaced(tmp_path, jobs):
     tasks = tasks_of(tmp_path, "nothing", "die", "nothing", "die", "nothing")
@@ -202,6 +211,14 @@ def test_two_studies_cannot_share_a_folder(tmp_path):
     with study_lock(tmp_path), taken as refusal, study_lock(tmp_path, wait_s=0.3):
         pass
     assert time.monotonic() - began >= 0.3
+    assert "--runs" in refusal.value.hint
+
+
+@pytest.mark.parametrize("folder", ["/dev/null/runs", "/proc/runs"])
+def test_a_folder_that_cannot_be_written_is_one_clear_error(folder):
+    taken = pytest.raises(RunError, match="cannot be written")
+    with taken as refusal, study_lock(Path(folder)):
+        pass
     assert "--runs" in refusal.value.hint
 
 
