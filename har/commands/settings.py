@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from har.commands.parser import CommandParser
-from har.errors import UsageError
+from har.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from har.training.trained import Trained
@@ -29,6 +29,8 @@ settings (each as --KEY VALUE; the command line wins over files, files over defa
   seed_everything 0               initial weights, batch order and dropout
 all of them: har fit --help=all"""
 
+_TOP_LEVEL = ("--name", "--seed_everything", "--threads")  # settings outside any section
+
 
 def split(parser: CommandParser, args: list[str]) -> tuple[Any, list[str]]:
     """Return the command's own options and, apart, the settings that LightningCLI is to read."""
@@ -38,6 +40,8 @@ def split(parser: CommandParser, args: list[str]) -> tuple[Any, list[str]]:
     for argument in args:
         name = argument.split("=", 1)[0]
         if argument.startswith("--") and name not in own:
+            if "." not in name and name not in _TOP_LEVEL:
+                raise unknown("option", name, {*own, *_TOP_LEVEL}, parser.prog)
             settings.append(argument)
             previous_takes_value = "=" not in argument
         elif previous_takes_value and not argument.startswith("--"):

@@ -46,7 +46,6 @@ _OWNED = (
     "limit_predict_batches",
 )
 
-_OPTIONS = ("config", "out", "runs", "resume", "ckpt")  # of the commands, beside the settings
 _KNOWN_WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning issue 21326: its own use of torch's pytree
     r".*does not have many workers",  # gathering in the process is faster than worker processes (docs/architecture.md)
@@ -205,7 +204,7 @@ def _usage_error(message: str, known: list[str]) -> UsageError:
     """Make one readable error of the parser's text: the unknown key with its neighbours, or place and cause."""
     argument = re.search(r"[Uu]nrecognized arguments?: -*([\w.]+)", message)
     if argument:
-        return _unknown_key(argument.group(1), [*known, *_OPTIONS], "")
+        return _unknown_key(argument.group(1), known, "")
     place = ".".join(re.findall(r'[Kk]ey "([\w.]+)"', message))
     option = re.search(r"Option '(\w+)' is not accepted", message)
     if option:

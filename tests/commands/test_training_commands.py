@@ -1,0 +1,185 @@
+"""`fit`, `validate`, `test` and `predict` as a person types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from har.__main__ import main
+from har.windows.prepare import prepare
+from tests.fakes.stores import faked
+
+EXPERIMENT = """
+name: small
+data: {window_s: 2.0, step_s: 0.5, batch_size: 32}
+model:
+  learner: {class_path: har.learners.cnn.CNN, init_args: {filters: [8, 8], pool: [4, 2]}}
+trainer: {max_steps: 20, val_check_interval: 10}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root, an experiment and one finished run made by the command line, in one folder."""
+    folder = tmp_path_factory.mktemp("a person's folder, with spaces and ä")
+    card, written = faked("spar", folder / "raw")
+    prepare(card, source=written["source"], root=folder / "data")
+    (folder / "small.yaml").write_text(EXPERIMENT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert (
+            main(["fit", "--config", "small.yaml", "--model.norm.placement", "first", "--data.fold", "subject-2"]) == 0
+        )
+    return folder
+
+
+@pytest.fixture
+def run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished run, from within its person's folder."""
+    monkeypatch.chdir(finished)
+    return Path("runs/small/spar/first/subject-2/seed-0")
+
+
+@pytest.fixture
+def har(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Call a command; return exit code, standard output and standard error."""
+
+    def call(*args: object) -> tuple[int, str, str]:
+        code = main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+Har = Callable[..., tuple[int, str, str]]
+
+
+def test_fit_makes_a_run_where_help_says(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "done"
+    assert record["fold"]["test"] == ["2"]
+
+
+def test_fit_again_is_refused_in_one_error(run: Path, har: Har) -> None:
+    code, _, text = har("fit", "--config", "small.yaml", "--model.norm.placement", "first", "--data.fold", "subject-2")
+    assert code == 2
+    assert "never overwritten" in text
+    assert "--out" in text
+
+
+def test_fit_prints_one_plain_line_per_evaluation_when_redirected(run: Path, har: Har, tmp_path: Path) -> None:
+    code, out, text = har("fit", "--config", run / "config.yaml", "--out", tmp_path / "again")
+    assert code == 0
+    lines = text.splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["step 10/20", "step 20/20"]
+    assert all("left" in line and "\x1b" not in line and "\r" not in line for line in lines)
+    assert "| pendulum" in out
+    files = [(folder / "metrics.jsonl").read_text().splitlines() for folder in (run, tmp_path / "again")]
+    metrics = [[json.loads(line)["train_loss"] for line in lines] for lines in files]
+    assert metrics[0] == metrics[1]
+
+
+def test_resume_takes_no_settings(run: Path, har: Har) -> None:
+    code, _, text = har("fit", "--resume", run, "--model.learning_rate", 1)
+    assert code == 2
+    assert "--model.learning_rate cannot be given" in text
+    assert har("fit", "--resume", "runs/none")[0] == 2
+
+
+def test_validate_repeats_the_score_that_chose_the_weights(run: Path, har: Har) -> None:
+    code, out, _ = har("validate", run)
+    assert code == 0
+    assert f"macro F1 {json.loads((run / 'run.json').read_text())['best_validation_macro_f1']:.4f}" in out
+
+
+def test_command_line_beats_checkpoint(run: Path, har: Har) -> None:
+    """Lightning would let the checkpoint's settings win ; here the network asked for is not the one stored."""
+    code, _, text = har("validate", run, "--model.norm.placement", "none")
+    assert code == 2
+    assert "do not fit the configured network" in text
+    code, out, _ = har("validate", run, "--data.fold", "subject-5", "--data.batch_size", 7)
+    assert code == 0
+    assert "fold subject-5" in out
+
+
+def test_command_line_beats_file_beats_checkpoint_without_a_run(run: Path, har: Har) -> None:
+    ckpt = run / "checkpoints" / "best.ckpt"
+    code, out, _ = har("validate", "--config", "small.yaml", "--ckpt", ckpt, "--model.norm.placement", "first")
+    assert code == 0
+    assert "fold subject-1" in out
+    assert har("validate", "--config", "small.yaml", "--ckpt", ckpt)[0] == 2  # the file's placement is every
+
+
+def test_data_that_the_network_was_not_trained_for_are_refused(run: Path, har: Har) -> None:
+    code, _, text = har("validate", run, "--data.window_s", 3)
+    assert code == 2
+    assert "samples of spar (150)" in text
+
+
+def test_test_writes_the_same_files_again(run: Path, har: Har) -> None:
+    names = ("predictions/running.parquet", "truth.parquet", "scores.json")
+    before = {name: (run / name).read_bytes() for name in names}
+    (run / "predictions" / "running.parquet").unlink()
+    code, out, _ = har("test", run)
+    assert code == 0
+    assert "| pendulum" in out
+    assert {name: (run / name).read_bytes() for name in names} == before
+
+
+def test_test_with_settings_needs_a_folder_of_its_own(run: Path, har: Har, tmp_path: Path) -> None:
+    before = (run / "scores.json").read_bytes()
+    assert har("test", run, "--data.step_s", 0.25)[0] == 2
+    assert har("test", run, "--data.step_s", 0.25, "--out", run)[0] == 2
+    assert (run / "scores.json").read_bytes() == before
+    code, out, text = har("test", "--data.step_s", 0.24, run, "--out", tmp_path / "finer")  # the order does not matter
+    assert code == 0, text
+    assert "| pendulum" in out
+    assert len(pd.read_parquet(tmp_path / "finer" / "predictions" / "running.parquet")) > 60
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_predict_names_an_activity_for_every_window(run: Path, har: Har, tmp_path: Path, name: str) -> None:
+    code, out, _ = har("predict", run, "--out", tmp_path / name)
+    assert code == 0
+    frame = (pd.read_csv if name.endswith("csv") else pd.read_parquet)(tmp_path / name)
+    assert list(frame.columns) == ["subject", "trial", "start_s", "end_s", "activity", "probability"]
+    assert frame["subject"].nunique() == 10
+    assert ((frame["end_s"] - frame["start_s"]).round(6) == 2.0).all()
+    assert f"{len(frame)} windows of 10 subjects" in out
+    tested = pd.read_parquet(run / "predictions" / "running.parquet")
+    assert frame.loc[frame["subject"].astype(str) == "2", "activity"].tolist() == tested["prediction"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "what"),
+    [
+        (("validate",), 2, "no run is named"),
+        (("predict", "{run}"), 2, "--out"),
+        (("predict", "{run}", "--out", "a.xlsx"), 2, "neither .csv nor .parquet"),
+        (("predict", "{run}", "--out", "a.csv", "--data.name", "spr"), 2, "spr"),
+        (("test", "runs/none"), 2, "holds no run"),
+        (("validate", "{run}", "--ckpt", "none.ckpt"), 3, "no checkpoint"),
+        (("fit", "--config", "none.yaml"), 2, "none.yaml"),
+        (("fit", "--config", "small.yaml", "--data.root", "nowhere"), 3, "nowhere"),
+        (("fit", "--config", "small.yaml", "--out", "small.yaml/x"), 2, "cannot be made"),
+    ],
+)
+def test_wrong_calls_are_one_clear_error(run: Path, har: Har, args: tuple[str, ...], code: int, what: str) -> None:
+    got, _, text = har(*(arg.format(run=run) for arg in args))
+    assert got == code, text
+    assert what in text
+    assert text.startswith("har: ")
+
+
+def test_a_damaged_checkpoint_is_exit_code_3(run: Path, har: Har, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "best.ckpt").write_bytes(b"not a checkpoint")
+    code, _, text = har("test", tmp_path / "run")
+    assert code == 3
+    assert "is damaged" in text
