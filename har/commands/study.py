@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from har.commands.parser import CommandParser
@@ -101,7 +104,7 @@ def _run(plan: Plan, jobs: int) -> int:
     from har.study.lock import study_lock
 
     try:
-        with study_lock(plan.folder) as lock:
+        with _termination_as_interrupt(), study_lock(plan.folder) as lock:
             found = survey(plan)
             _announce(found, jobs)
             failures = conduct(found, jobs=jobs, stream=sys.stderr, locked=lock)
@@ -114,6 +117,16 @@ def _run(plan: Plan, jobs: int) -> int:
         _say(f"har: interrupted; {done} of {total} runs are done and kept, the same command goes on from there.")
         return 130
     return 1 if failures else 0
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Answer SIGTERM, with which containers and schedulers stop a process, as Ctrl-C is answered."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _name(failures: list[tuple[PlannedRun, str]], plan: Plan) -> None:

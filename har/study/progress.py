@@ -10,11 +10,9 @@ _RENEW = "\r\x1b[2K"  # back to the first column, clear the line
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as people say it: ``8.5 s``, ``40 s``, ``2 min 10 s``, ``1 h 05 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
+    """Return a duration as people say it: ``8.5 s`` (``8 s`` for an int), ``40 s``, ``2 min 10 s``, ``1 h 05 min``."""
     if seconds < 59.5:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 9.95 and isinstance(seconds, float) else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
@@ -44,7 +42,7 @@ class Progress:
         self._spent_s = 0.0
         self._start_s = time.monotonic()
         self._renews = stream.isatty()
-        self._last = "the first runs are at work"
+        self._last = ""
 
     def finished(self, label: str, score: str, seconds: float) -> None:
         """Report a run that ended well, with its score in words and its wall time in seconds."""
@@ -59,8 +57,9 @@ class Progress:
     def tick(self, running: int) -> None:
         """Renew the line of a terminal."""
         if self._renews and running:
-            elapsed = duration(time.monotonic() - self._start_s)
-            self._show(f"{self._done}/{self._total}  {running} at work  {elapsed}  {self._time_left()}  {self._last}")
+            elapsed = duration(round(time.monotonic() - self._start_s))
+            counts = f"{self._done}/{self._total}  {running} at work"
+            self._show(f"{counts}  elapsed {elapsed}  {self._time_left()}  {self._last}".rstrip())
 
     def close(self) -> None:
         """Clear the line of a terminal, so that what follows starts on a line of its own."""

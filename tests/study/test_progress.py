@@ -62,7 +62,7 @@ def test_on_a_terminal_one_line_is_renewed_and_never_wraps(monkeypatch):
     shown.tick(2)
     assert "\n" not in stream.getvalue()
     assert all(len(part) < 40 for part in stream.getvalue().split("\r\x1b[2K"))
-    assert "12/40  2 at work" in stream.getvalue()
+    assert "12/40  2 at work  elapsed 0 s  left" in stream.getvalue()
 
 
 def test_on_a_terminal_a_failure_stays_and_the_line_is_cleared_at_the_end():
@@ -77,7 +77,8 @@ def test_on_a_terminal_a_failure_stays_and_the_line_is_cleared_at_the_end():
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0.0 s"),
+        (0.0, "0.0 s"),
+        (0, "0 s"),
         (8.46, "8.5 s"),
         (9.97, "10 s"),
         (59.4, "59 s"),
