@@ -99,9 +99,13 @@ class HarModule(pl.LightningModule):
         ]
         return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
+    def seed_step(self, step: int) -> None:
+        """Seed the dropout of a step from its address, so that it does not depend on what ran before."""
+        torch.manual_seed(derive_seed(self.seed, "step", step))
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed the step's dropout from its address, so that it does not depend on what ran before."""
-        torch.manual_seed(derive_seed(self.seed, "step", self.global_step))
+        """Seed the step."""
+        self.seed_step(self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the cross-entropy of a batch, and add it to the mean since the last evaluation."""

@@ -1,0 +1,1 @@
+"""Loss traces that a change of the arithmetic must not alter unnoticed."""
