@@ -152,6 +152,13 @@ def test_a_checkpoint_that_was_cut_off_itself_is_not_resumed_from(plan, size):
     assert not (folder / "checkpoints").exists()
 
 
+def test_a_checkpoint_with_a_wrong_byte_is_not_resumed_from(plan):
+    path = cut_off(plan, 1) / "checkpoints" / "last.ckpt"
+    path.write_bytes(path.read_bytes().replace(b"weights", b"weighty", 1))
+    go(plan)
+    assert calls(plan) == everything(plan)
+
+
 def test_a_cut_off_run_of_another_configuration_is_made_anew(plan):
     folder = cut_off(plan, 1)
     (folder / "run.json").write_text(json.dumps({"status": "running", "hashes": {"config": "another"}}))

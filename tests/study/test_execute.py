@@ -196,6 +196,15 @@ def test_workers_inherit_the_lock(tmp_path):
         assert result(task)["inode"] == os.fstat(lock).st_ino
 
 
+def test_an_interrupt_does_not_reach_a_run(sleeping_study):
+    study, pids = sleeping_study
+    for pid in pids:
+        os.kill(pid, signal.SIGINT)
+    time.sleep(0.3)
+    assert study.poll() is None
+    assert all(map(is_alive, pids))
+
+
 def test_ctrl_c_stops_every_worker_and_only_the_study_hears_of_it(sleeping_study, tmp_path):
     study, pids = sleeping_study
     os.killpg(study.pid, signal.SIGINT)  # what a terminal does
