@@ -85,7 +85,7 @@ def _at_least_one(option: str, number: int) -> int:
 
 def _overrides(settings: list[str]) -> dict[str, Any]:
     """Parse ``KEY=VALUE`` words; the values are YAML."""
-    from har.study.strict_yaml import parse_yaml
+    from har.strict_yaml import parse_yaml
 
     overrides: dict[str, Any] = {}
     for setting in settings:

@@ -15,12 +15,11 @@ import typing
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from har.datasets.readers import READERS
 from har.datasets.units import SI
 from har.errors import DataError, UsageError, candidates
 from har.files import sha256_of_json
+from har.strict_yaml import read_yaml
 
 # What people read and no number depends on: a corrected citation must not make a prepared store, or a finished run
 # on it, look like another one.
@@ -123,14 +122,7 @@ def load_card(path: Path) -> Card:
     Raises:
         UsageError: The file is missing, is not YAML, or is not a valid card; every error is named.
     """
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(
-            f"card {path} does not exist.", "See `har datasets` for the names of the built-in ones."
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"card {path} is not YAML: {' '.join(str(error).split())}.", "Correct the file.") from None
+    value = read_yaml(path)
     problems: list[str] = []
     card = _mapping(Card, value, "", problems)
     if not problems:

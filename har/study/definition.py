@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from har.errors import UsageError, candidates
-from har.study.strict_yaml import read_yaml
+from har.strict_yaml import read_yaml
 
 # Names become folders: the same characters mean the same file on every file system, and none hides or climbs.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

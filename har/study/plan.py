@@ -29,7 +29,7 @@ from har.windows.store import Store
 # of the protocol and is left out.
 _PROTOCOL_KEYS = {
     "data": ("window_s", "step_s", "label_rule", "min_purity", "null", "activities", "batch_size"),
-    "model": ("learner", "scaling", "learning_rate", "weight_decay", "schedule"),
+    "model": ("learner", "scaling", "learning_rate", "weight_decay"),
     "trainer": ("max_steps", "val_check_interval"),
 }
 
@@ -213,9 +213,6 @@ def fill(config: dict[str, Any], fold: str, seed: int) -> dict[str, Any]:
     filled = copy.deepcopy(config)
     filled["data"]["fold"] = fold
     filled["seed_everything"] = seed
-    for section in ("model", "data"):  # linked to seed_everything by the parser, which is not asked again here
-        if "seed" in filled[section]:
-            filled[section]["seed"] = seed
     return filled
 
 
@@ -266,7 +263,7 @@ def record(plan: Plan) -> dict[str, Any]:
         "contrasts": [asdict(contrast) for contrast in study.contrasts],
         "repeats": study.repeats,
         "seed": study.seed,
-        "folds": [fold_record(fold) for fold in plan.folds],
+        "folds": [fold.record() for fold in plan.folds],
         "protocol": protocol_of(plan),
         "runs": [
             {
@@ -280,11 +277,6 @@ def record(plan: Plan) -> dict[str, Any]:
         "notes": [*study.notes, *caveats(plan)],
         "command": command_line(plan),
     }
-
-
-def fold_record(fold: Fold) -> dict[str, Any]:
-    """Return a fold as JSON has it."""
-    return {"name": fold.name, **{side: list(getattr(fold, side)) for side in ("train", "validation", "test")}}
 
 
 def protocol_of(plan: Plan) -> dict[str, Any]:

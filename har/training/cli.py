@@ -20,6 +20,7 @@ from jsonargparse import ArgumentError
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from har.errors import UsageError, candidates, unknown
+from har.strict_yaml import read_yaml
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
 
@@ -181,20 +182,15 @@ def full_help() -> str:
 
 
 def check_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that must hold a mapping.
+    """Read a configuration file, which must hold a mapping.
 
     Raises:
-        UsageError: When it is missing, no YAML or no mapping; names the line.
+        UsageError: When it is missing, no YAML (with line and column), has a key twice, or holds no mapping.
     """
     if not path.is_file():
         there = sorted(str(file) for file in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise UsageError(f"there is no configuration file {path}.", candidates(path, there))
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        line = f", line {place.line + 1}" if place else ""
-        raise UsageError(f"{path}{line} is not YAML: {getattr(error, 'problem', None) or error}.") from None
+    value = read_yaml(path)
     if not isinstance(value, dict):
         raise UsageError(f"{path} holds no settings, but {type(value).__name__}.", "See configs/experiments/.")
     return value

@@ -126,11 +126,6 @@ def folds_of(subjects: list[str], folds: str, fold_count: int, validation_subjec
     raise unknown("folds", folds, ["loso", "kfold"], "or the path of a folds file, and there is no such file")
 
 
-def groups(fold: Fold) -> dict[str, list[str]]:
-    """Return a fold's subjects by what they are for: train, validation, test."""
-    return {"train": list(fold.train), "validation": list(fold.validation), "test": list(fold.test)}
-
-
 class HarDataModule(pl.LightningDataModule):
     """The training, validation and test windows of one fold of a prepared data set.
 

@@ -27,11 +27,12 @@ from har.training import provenance
 from har.training.callbacks import MetricsLog, Progress, checkpoints
 from har.training.checkpoint import load_checkpoint, restore
 from har.training.cli import parts, quiet
-from har.training.datamodule import HarDataModule, groups
+from har.training.datamodule import HarDataModule
 from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
 from har.windows.prepare import open_store
 from har.windows.segment import missing_activities
+from har.windows.splits import Fold
 
 # Where a run lies and what it prints while it runs do not change its result.
 _PLACES = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
@@ -88,7 +89,7 @@ def identity(config: dict[str, Any]) -> dict[str, str]:
     """
     data = HarDataModule(**config["data"])
     store = open_store(data.data_set, data.root)
-    return _hashes(config, store.sha256, groups(data.find_fold(store.subjects)))
+    return _hashes(config, store.sha256, data.find_fold(store.subjects))
 
 
 def default_folder(config: dict[str, Any], root: Path) -> Path:
@@ -183,7 +184,7 @@ def _require_same(folder: Path, hashes: dict[str, str]) -> None:
         )
 
 
-def _hashes(config: dict[str, Any], store_sha256: str, subjects: dict[str, list[str]]) -> dict[str, str]:
+def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, str]:
     """Return what identifies a run's result."""
     settings = copy.deepcopy(config)
     for *sections, key in _PLACES:
@@ -192,20 +193,23 @@ def _hashes(config: dict[str, Any], store_sha256: str, subjects: dict[str, list[
             section = section[name]
         section.pop(key, None)
     settings["data"]["fold"] = None  # its subjects are the split
-    return {"config": sha256_of_json(settings), "data": store_sha256, "split": sha256_of_json(subjects)}
+    return {
+        "config": sha256_of_json(settings),
+        "data": store_sha256,
+        "split": sha256_of_json({**fold.record(), "name": None}),
+    }
 
 
 def _record(config: dict[str, Any], data: HarDataModule, facts: dict[str, Any]) -> dict[str, Any]:
     """Return what run.json says of a run before it is trained."""
-    subjects = groups(data.fold)
     settings = config["data"]
     return {
         **facts,
         "error": None,
         "data_set": data.data_set,
-        "fold": {"name": data.fold.name, **subjects},
+        "fold": data.fold.record(),
         "seed": config["seed_everything"],
-        "hashes": _hashes(config, data.store.sha256, subjects),
+        "hashes": _hashes(config, data.store.sha256, data.fold),
         "activities": data.activities,
         **{key: settings[key] for key in ("window_s", "step_s", "label_rule", "min_purity", "null")},
         "rate_hz": data.store.rate_hz,
@@ -226,7 +230,7 @@ def _record(config: dict[str, Any], data: HarDataModule, facts: dict[str, Any]) 
 def _write_inputs(folder: Path, config: dict[str, Any], data: HarDataModule) -> None:
     """Save the configuration, which runs again as it is, and the fold."""
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    write_json(folder / "fold.json", {"name": data.fold.name, **groups(data.fold)})
+    write_json(folder / "fold.json", data.fold.record())
 
 
 def _train_and_judge(

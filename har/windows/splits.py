@@ -30,6 +30,10 @@ class Fold:
     validation: tuple[str, ...]
     test: tuple[str, ...]
 
+    def record(self) -> dict[str, Any]:
+        """Return the fold as files hold it: name, and lists of subjects."""
+        return {"name": self.name, **{part: list(getattr(self, part)) for part in _PARTS}}
+
 
 def leave_one_subject_out(subjects: Iterable[str], validation_subjects: int) -> list[Fold]:
     """Return one fold for each subject, which tests it alone; the next subjects validate.
@@ -86,7 +90,7 @@ def _rotate(circle: Sequence[str], folds: int, validation_subjects: int, names: 
 
 def save_folds(path: Path, folds: Iterable[Fold]) -> None:
     """Write folds as JSON with the SHA-256 of their content."""
-    content = [{"name": fold.name, **{part: list(getattr(fold, part)) for part in _PARTS}} for fold in folds]
+    content = [fold.record() for fold in folds]
     write_json(path, {"folds": content, "sha256": sha256_of_json(content)})
 
 

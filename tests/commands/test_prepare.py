@@ -63,7 +63,7 @@ def _plain(value):
         (["prepare", "sparr"], 2, "Did you mean 'spar'?"),
         (["prepare"], 2, "har prepare --help"),
         (["prepare", "spar", "--sorce", "x"], 2, "Did you mean '--source'"),
-        (["prepare", "none.yaml"], 2, "none.yaml does not exist"),
+        (["prepare", "none.yaml"], 2, "there is no file none.yaml"),
         (["prepare", "spar", "--source", "nowhere"], 3, "there is no file nowhere"),
         (["prepare", "spar", "--source", __file__], 3, "SHA-256"),
     ],

@@ -115,7 +115,7 @@ def test_a_file_that_is_no_card_is_refused(tmp_path, content):
 
 
 def test_a_card_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(UsageError, match="there is no file"):
         find_card(str(tmp_path / "none.yml"))
 
 

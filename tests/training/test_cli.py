@@ -98,7 +98,7 @@ def test_wrong_settings_are_one_error_with_the_nearest(overrides: dict[str, Any]
         ("model: {norm: {placment: every}}", "model.norm.placment"),
         ("modl: {}", "modl"),
         ("data: {window: 3}", "data.window"),
-        ("a: [", "line 1 is not YAML"),
+        ("a: [", "line 1, column 5"),
         ("- 1", "holds no settings"),
         ("model: {learner: {class_path: har.learners.cnn.CNN, init_args: {kernl: 3}}}", "kernl"),
     ],

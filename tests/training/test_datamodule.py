@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import UsageError
-from har.training.datamodule import HarDataModule, WindowLoader, folds_of, groups, training_batches
+from har.training.datamodule import HarDataModule, WindowLoader, folds_of, training_batches
 
 
 @settings(deadline=None, max_examples=60)
@@ -117,8 +117,9 @@ def test_impossible_settings_are_one_usage_error(data_root: Path, wrong: dict[st
 
 def test_folds_of_the_three_protocols(tmp_path: Path) -> None:
     subjects = [str(number) for number in range(1, 7)]
-    assert [groups(fold)["test"] for fold in folds_of(subjects, "loso", 5, 1)] == [[name] for name in subjects]
+    assert [fold.record()["test"] for fold in folds_of(subjects, "loso", 5, 1)] == [[name] for name in subjects]
     assert len(folds_of(subjects, "kfold", 3, 1)) == 3
     path = tmp_path / "folds.json"
     path.write_text('{"folds": [{"name": "a", "train": ["1", "2"], "validation": ["3"], "test": ["4"]}]}')
-    assert groups(folds_of(subjects, str(path), 5, 1)[0]) == {"train": ["1", "2"], "validation": ["3"], "test": ["4"]}
+    record = folds_of(subjects, str(path), 5, 1)[0].record()
+    assert record == {"name": "a", "train": ["1", "2"], "validation": ["3"], "test": ["4"]}

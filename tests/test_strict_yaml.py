@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import UsageError
-from har.study.strict_yaml import parse_yaml, read_yaml
+from har.strict_yaml import parse_yaml, read_yaml
 
 
 def test_a_syntax_error_names_file_line_and_column(tmp_path):
