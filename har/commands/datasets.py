@@ -69,7 +69,7 @@ def _state(card: Card, root: str | None) -> str:
 
 def _hours(card: Card) -> str:
     """Return the hours of signal that the card states."""
-    return f"{card.facts.rows / card.rate_hz / 3600:.2f}" if card.facts else "?"
+    return f"{card.facts.rows / card.rate_hz / 3600:.2f}" if card.facts and card.facts.rows else "?"
 
 
 def _table(root: str | None) -> str:

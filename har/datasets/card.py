@@ -1,22 +1,21 @@
 """Cards: the facts of a data set, in YAML, and what `har prepare` holds against its files.
 
 A card states licence, citation, source with hash, rate, channels with unit and body site, activities and their codes,
-subjects and counts. It is read into frozen dataclasses: the fields below are the keys of the file, and a field without
-a default is a key that must be there. Every error of a card is reported at once.
+subjects, splits and counts. It is read into frozen dataclasses: the fields below are the keys of the file, and a field
+without a default is a key that must be there. Every error of a card is reported at once. What people may write shorter
+stands in `har.datasets.shorthand`; `docs/cards.md` describes every key.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
-import types
 import typing
 from pathlib import Path
 from typing import Any
 
-from har.datasets.readers import READERS
-from har.datasets.units import SI
+from har.datasets.recipe import Recipe
+from har.datasets.schema import read_mapping
+from har.datasets.shorthand import expand
 from har.errors import DataError, UsageError, candidates
 from har.files import sha256_of_json
 from har.strict_yaml import read_yaml
@@ -24,7 +23,6 @@ from har.strict_yaml import read_yaml
 # What people read and no number depends on: a corrected citation must not make a prepared store, or a finished run
 # on it, look like another one.
 _PROSE = ("title", "licence", "citation", "homepage")
-_KINDS = ("distribution",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,28 +46,189 @@ class Activity:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """Where the raw data are: one `file` of an installed Python `distribution`, with version and SHA-256."""
+class Archive:
+    """One file to be downloaded; `url` is None where it must be fetched by hand from the homepage."""
 
-    kind: str
-    distribution: str
-    version: str
-    file: str
+    name: str
+    url: str | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    r"""The relevant files of a folder by one hash.
+
+    Attributes:
+        files: Pattern of their paths, relative to the source's root, such as ``RawData/*.txt``.
+        sha256: SHA-256 of the lines ``<SHA-256 of file>␠␠<path relative to the root>\n``, sorted by path.
+    """
+
+    files: str
     sha256: str
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
-    """Counts that `har prepare` proves: recordings, rows (samples), and rows per activity by name."""
+class Source:
+    """Where the raw data are.
 
-    recordings: int
-    rows: int
-    rows_per_activity: dict[str, int]
+    Attributes:
+        kind: ``distribution``: a file of an installed Python distribution; ``download``: archives; ``folder``: a
+            folder that `--source` names.
+        distribution: Its name, for that kind.
+        version: Its version.
+        file: The file in it.
+        sha256: Of that file.
+        archives: What is downloaded.
+        root: The folder inside the unpacked archives from where paths are counted; None for their top.
+        tree: Hash of the files that matter, where it is known.
+    """
+
+    kind: str
+    distribution: str | None = None
+    version: str | None = None
+    file: str | None = None
+    sha256: str | None = None
+    archives: tuple[Archive, ...] = ()
+    root: str | None = None
+    tree: Tree | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """Counts over the raw recordings that `har prepare` proves; a fact that is None is not stated.
+
+    Attributes:
+        recordings: Recordings that the reader yields.
+        rows: Their samples.
+        rows_per_activity: Samples by the activity's name.
+        files: Files with signals.
+        labelled_rows: Samples that have an activity.
+        verified: Whether somebody counted them in the files; False where they were taken from documents or memory.
+    """
+
+    recordings: int | None = None
+    rows: int | None = None
+    rows_per_activity: dict[str, int] = dataclasses.field(default_factory=dict)
+    files: int | None = None
+    labelled_rows: int | None = None
+    verified: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """An official or customary split. An entry is a subject, or ``subject/trial`` where it divides a subject."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """How a table is written, see `docs/cards.md`; `variable` names the matrix of a MATLAB file instead."""
+
+    delimiter: str = ","
+    header: bool = True
+    skip_rows: int = 0
+    comment: str | None = None
+    decimal: str = "."
+    strip: str | None = None
+    missing: tuple[str, ...] = ()
+    variable: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Time:
+    """The column of timestamps, and its unit: s, ms, us, ns, or datetime."""
+
+    column: int | str
+    unit: str = "s"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One kind of file of a recording.
+
+    Attributes:
+        path: Pattern of its paths: ``{name}`` is a group of any characters but ``/``, ``{name:d}`` one of digits whose
+            leading zeros do not count, ``*`` is anything but ``/``.
+        columns: Channel → the columns that are added up to it, by 1-based number or by name.
+        format: How it is written.
+        time: Its timestamps.
+        groups: Group → column, for groups that stand in the file and not in its name; the rows are cut where one of
+            them changes.
+    """
+
+    path: str
+    columns: dict[str, tuple[int | str, ...]]
+    format: Format = Format()
+    time: Time | None = None
+    groups: dict[str, int | str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+    """A file of labelled intervals.
+
+    Attributes:
+        path: Pattern of its path; its groups must be groups of the recordings.
+        columns: ``activity``, ``start``, ``stop``, and groups of the recordings → column.
+        format: How it is written.
+        counting: ``samples-from-1`` (1-based, the stop belongs to the interval), ``samples-from-0`` (0-based, the stop
+            does not), ``seconds`` (of the clock of the timestamps) or ``seconds-from-start`` (of the recording).
+    """
+
+    path: str
+    columns: dict[str, int | str]
+    counting: str
+    format: Format = Format()
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """Where the activity of a sample stands when it is no group: in a column of the first table, or in intervals.
+
+    Attributes:
+        column: By 1-based number or name.
+        intervals: The file of intervals.
+        unlabelled: Codes that mean no activity; an empty cell always does.
+        drop: Codes whose samples are no data: they are left out, and the recording ends there.
+    """
+
+    column: int | str | None = None
+    intervals: Intervals | None = None
+    unlabelled: tuple[int | str, ...] = ()
+    drop: tuple[int | str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """What the reader `files` reads.
+
+    Attributes:
+        tables: The files of a recording; all of them have the same groups.
+        join: ``row``: row n of all files is the same moment; ``time``: each file has a clock column.
+        chain: A group whose values number consecutive pieces of one recording.
+        label: Where the activities stand, unless a group is called ``activity``.
+        incomplete: ``refuse``, or ``leave-out``: recordings that lack a file are counted and not prepared.
+    """
+
+    tables: tuple[Table, ...]
+    join: str = "row"
+    chain: str | None = None
+    label: Label | None = None
+    incomplete: str = "refuse"
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """The facts of one data set. See the module's text; `null_activity` is the name of the null activity, if any."""
+    """The facts of one data set. See the module's text.
+
+    Attributes that their name does not explain: `null_activity` is the name of the null activity, if any; `extras` are
+    values that stand beside subject and trial of each recording; `files` is read by the reader ``files``;
+    `preparation` is the recipe that `har prepare` takes when the command line gives no other.
+    """
 
     name: str
     source: Source
@@ -85,10 +244,15 @@ class Card:
     licence: str = ""
     citation: str = ""
     homepage: str = ""
+    files: Files | None = None
+    splits: dict[str, Split] = dataclasses.field(default_factory=dict)
+    preparation: Recipe = dataclasses.field(default_factory=Recipe)
 
     def content(self) -> dict[str, Any]:
-        """Return all that a store depends on, as JSON values: the card without its prose."""
+        """Return all that a store depends on, as JSON values: the card without its prose and addresses."""
         values = dataclasses.asdict(self)
+        for archive in values["source"]["archives"]:
+            del archive["url"]
         return {key: value for key, value in values.items() if key not in _PROSE}
 
     @property
@@ -122,121 +286,15 @@ def load_card(path: Path) -> Card:
     Raises:
         UsageError: The file is missing, is not YAML, or is not a valid card; every error is named.
     """
-    value = read_yaml(path)
+    from har.datasets.consistency import contradictions  # it needs the classes above
+
     problems: list[str] = []
-    card = _mapping(Card, value, "", problems)
+    card = read_mapping(Card, expand(read_yaml(path), problems), "", problems)
     if not problems:
-        problems = _contradictions(card)
+        problems = contradictions(card)
     if problems:
         raise UsageError(
             "\n  - ".join([f"card {path} has {len(problems)} error{'s' * (len(problems) > 1)}:", *problems]),
             "Correct them in the card.",
         )
     return typing.cast("Card", card)
-
-
-def _mapping(kind: type, value: Any, where: str, problems: list[str]) -> Any:
-    """Read a mapping into the dataclass `kind`; add what is wrong to `problems`."""
-    prefix = f"{where}: " if where else ""
-    if not isinstance(value, dict):
-        problems.append(f"{prefix}keys with values are expected, not {value!r}")
-        return None
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    problems += [f"{prefix}key {key!r} is not known. {candidates(key, fields)}" for key in value if key not in fields]
-    problems += [
-        f"{prefix}key {name!r} is missing"
-        for name, field in fields.items()
-        if name not in value and field.default is dataclasses.MISSING
-    ]
-    hints = typing.get_type_hints(kind)
-    before = len(problems)
-    arguments = {
-        key: _value(hints[key], item, f"{where}.{key}" if where else key, problems)
-        for key, item in value.items()
-        if key in fields
-    }
-    complete = len(problems) == before and all(
-        name in arguments or field.default is not dataclasses.MISSING for name, field in fields.items()
-    )
-    return kind(**arguments) if complete else None
-
-
-def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
-    """Read one value of the type `hint`; add what is wrong to `problems`."""
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return _mapping(typing.cast("type", hint), value, where, problems)
-    if origin is tuple:
-        if not isinstance(value, list):
-            problems.append(f"{where}: a list is expected, not {value!r}")
-            return ()
-        return tuple(_value(inner[0], item, f"{where}[{i}]", problems) for i, item in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, dict):
-            problems.append(f"{where}: keys with values are expected, not {value!r}")
-            return {}
-        return {str(key): _value(inner[1], item, f"{where}.{key}", problems) for key, item in value.items()}
-    if origin is types.UnionType:
-        members = [member for member in inner if member is not type(None)]
-        if value is None and len(members) < len(inner):
-            return None
-        if dataclasses.is_dataclass(members[0]):
-            return _mapping(typing.cast("type", members[0]), value, where, problems)
-        return _scalar(tuple(members), value, where, problems)
-    return _scalar((hint,), value, where, problems)
-
-
-def _scalar(kinds: tuple[type, ...], value: Any, where: str, problems: list[str]) -> Any:
-    """Read text or a number; add what is wrong to `problems`."""
-    if float in kinds and type(value) is int:
-        return float(value)
-    if type(value) not in kinds or value == "":  # type(), since True is an int for isinstance
-        names = {str: "text (in quotes where it looks like a number)", int: "a whole number", float: "a number"}
-        problems.append(f"{where}: {' or '.join(names[kind] for kind in kinds)} is expected, not {value!r}")
-    return value
-
-
-def _contradictions(card: Card) -> list[str]:
-    """Return what is wrong between the values of a card whose types are right."""
-    problems = []
-    names = [activity.name for activity in card.activities]
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", card.name):
-        problems.append(f"name: {card.name!r} names a folder: use small letters, digits and '-'")
-    if not (math.isfinite(card.rate_hz) and card.rate_hz > 0):
-        problems.append(f"rate_hz: {card.rate_hz} is not a rate")
-    if card.reader not in READERS:
-        problems.append(f"reader: {card.reader!r} is not known. {candidates(card.reader, READERS)}")
-    if card.source.kind not in _KINDS:
-        problems.append(f"source.kind: {card.source.kind!r} is not known. {candidates(card.source.kind, _KINDS)}")
-    if not re.fullmatch(r"[0-9a-f]{64}", card.source.sha256):
-        problems.append("source.sha256: 64 hexadecimal digits are expected")
-    problems += [
-        f"channels: unit {channel.unit!r} of {channel.name} is not known. {candidates(channel.unit, SI)}"
-        for channel in card.channels
-        if channel.unit not in SI
-    ]
-    named = {"null_activity": [card.null_activity] if card.null_activity is not None else []}
-    named["facts.rows_per_activity"] = list(card.facts.rows_per_activity) if card.facts else []
-    problems += [
-        f"{key}: {name!r} is not an activity. {candidates(name, names)}"
-        for key, given in named.items()
-        for name in given
-        if name not in names
-    ]
-    return problems + _repeated(card)
-
-
-def _repeated(card: Card) -> list[str]:
-    """Return what must be there, each once, and is missing or repeated."""
-    lists: dict[str, list[object]] = {
-        "channels (names)": [channel.name for channel in card.channels],
-        "activities (names)": [activity.name for activity in card.activities],
-        "activities (codes)": [activity.code for activity in card.activities],
-        "subjects": list(card.subjects),
-        "extras": list(card.extras),
-    }
-    problems = [f"{key}: the list is empty" for key in ("channels", "activities") if not getattr(card, key)]
-    for key, values in lists.items():
-        repeated = sorted({str(value) for value in values if values.count(value) > 1})
-        problems += [f"{key}: {value} stands more than once" for value in repeated]
-    return problems

@@ -21,6 +21,10 @@ def locate(card: Card, source: str | Path | None = None) -> Path:
         DataError: The file is not there, the distribution is not installed, or it is another version.
     """
     wanted = card.source
+    if wanted.kind != "distribution":
+        return _folder(card, source)
+    if wanted.distribution is None or wanted.version is None or wanted.file is None:
+        raise DataError(f"source of {card.name}: no distribution is named.", "Complete the card.")
     if source is not None:
         path = Path(source)
         path = path / Path(wanted.file).name if path.is_dir() else path
@@ -39,6 +43,16 @@ def locate(card: Card, source: str | Path | None = None) -> Path:
     path = Path(str(distribution.locate_file(wanted.file)))
     if not path.is_file():
         raise DataError(f"source of {card.name}: {wanted.file} is missing from the installed {requirement}.", hint)
+    return path
+
+
+def _folder(card: Card, source: str | Path | None) -> Path:
+    """Return the folder of a source that is no distribution."""
+    if source is None:
+        raise DataError(f"source of {card.name}: no folder is given.", "Name it with --source.")
+    path = Path(source)
+    if not path.is_dir():
+        raise DataError(f"source of {card.name}: there is no folder {path}.", "Check the path of --source.")
     return path
 
 

@@ -1,7 +1,7 @@
 """Recordings: one uninterrupted stream of one subject, and what must hold for each of them.
 
-Readers yield recordings in the units of their source; `in_si_units` converts them once, at the border.
-T = samples, C = sensor channels.
+Readers yield `RawRecording`, in the units and with the clocks of their source; preparation makes `Recording` of
+them, which is what a store takes. T = samples, C = sensor channels.
 """
 
 from __future__ import annotations
@@ -19,6 +19,58 @@ from har.datasets.units import SI
 from har.errors import DataError
 
 UNLABELLED = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Samples that share one clock.
+
+    Attributes:
+        channels: Names of the card's channels, in the order of the columns.
+        signal_TC: Floating point (samples, channels), in the units of the source; NaN where a value is missing.
+        time_s: float64 (samples,), seconds, as the source gives them: with gaps, jumps and repetitions. None where the
+            source has no timestamps; the card's rate holds then.
+    """
+
+    channels: tuple[str, ...]
+    signal_TC: NDArray[Any]
+    time_s: NDArray[np.float64] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RawRecording:
+    """One recording as its source has it: one stream, or several with clocks of their own.
+
+    Attributes:
+        subject: The source's own name of the subject, as text.
+        trial: What tells this recording from the others of its subject.
+        streams: At least one; together they have every channel of the card once.
+        label_T: int16 (samples of the first stream,), index into the card's activities, -1 where unlabelled.
+        extra: One value for each name in the card's `extras`.
+        files: The files it was read from, relative to the source.
+        lacks: Files that are not there, where the card says that such recordings are left out. Such a recording has
+            no streams and cannot be prepared: it is counted.
+    """
+
+    subject: str
+    trial: str
+    streams: tuple[Stream, ...]
+    label_T: NDArray[np.int16]
+    extra: dict[str, str] = dataclasses.field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Subject, trial and files, for messages."""
+        return f"subject {self.subject}, trial {self.trial}{f' ({self.files_named})' if self.files else ''}"
+
+    @property
+    def files_named(self) -> str:
+        """The files, in words: all of few, the first and the last of many."""
+        if len(self.files) > 3:
+            return f"{self.files[0]} … {self.files[-1]}, {len(self.files)} files"
+        return ", ".join(self.files)
 
 
 @dataclasses.dataclass(frozen=True)

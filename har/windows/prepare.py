@@ -11,7 +11,7 @@ from filelock import FileLock
 from har.datasets.card import Card
 from har.datasets.fetch import locate
 from har.datasets.readers import read
-from har.datasets.recording import in_si_units
+from har.datasets.recording import RawRecording, Recording, in_si_units
 from har.datasets.registry import card_names
 from har.errors import DataError, unknown
 from har.files import data_root
@@ -103,7 +103,7 @@ def _replace(folder: Path, card: Card, source: Path) -> None:
     for left_over in (part, old):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)
     try:
-        write_store(part, card, (in_si_units(card, recording) for recording in read(card, source)))
+        write_store(part, card, (in_si_units(card, _single(card, raw)) for raw in read(card, source)))
         if folder.exists():
             folder.replace(old)
         part.replace(folder)
@@ -111,6 +111,15 @@ def _replace(folder: Path, card: Card, source: Path) -> None:
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _single(card: Card, raw: RawRecording) -> Recording:
+    """Return a recording of one stream without timestamps, with the card's channels in their order."""
+    if len(raw.streams) != 1 or raw.streams[0].time_s is not None:
+        raise DataError(f"{card.name}, {raw.place}: streams with clocks of their own.", "They cannot be prepared.")
+    (stream,) = raw.streams
+    order = [stream.channels.index(channel.name) for channel in card.channels]
+    return Recording(raw.subject, raw.trial, stream.signal_TC[:, order], raw.label_T, raw.extra)
 
 
 def _flush(folder: Path) -> None:

@@ -169,6 +169,7 @@ def _describe(folder: Path, card: Card, counts: dict[str, Any], subjects: list[s
         "source": dataclasses.asdict(card.source),
         "activities": [dataclasses.asdict(activity) for activity in card.activities],
         "null": card.null_activity,
+        "splits": {name: dataclasses.asdict(split) for name, split in card.splits.items()},
         "subjects": subjects,
         "counts": counts,
         "preparation": {
@@ -198,6 +199,8 @@ def _check_facts(card: Card, counts: dict[str, Any], subjects: list[str]) -> Non
     if card.subjects and natural_order(card.subjects) != subjects:
         differences.append(f"subjects {subjects} instead of {natural_order(card.subjects)}")
     for key, stated in dataclasses.asdict(card.facts).items() if card.facts else ():
+        if key not in counts or stated is None:
+            continue
         found = counts[key]
         if isinstance(stated, dict):
             differences += [

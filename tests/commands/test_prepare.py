@@ -47,14 +47,16 @@ def test_a_card_of_ones_own_is_prepared_from_its_source(tmp_path, capsys):
     content = {**get_card("spar").content(), "name": "mine", "facts": None}
     content["source"]["sha256"] = hashlib.sha256(written["source"].read_bytes()).hexdigest()
     card = tmp_path / "mine.yaml"
-    card.write_text(yaml.safe_dump({key: _plain(value) for key, value in content.items()}))
+    card.write_text(yaml.safe_dump(_plain(content)))
     assert main(["prepare", str(card), "--source", str(tmp_path / "raw")]) == 0
     assert "The card states no counts" in capsys.readouterr().out
 
 
 def _plain(value):
     """YAML has lists, no tuples."""
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @pytest.mark.parametrize(

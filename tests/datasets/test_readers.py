@@ -26,10 +26,12 @@ def test_spar_recordings_are_sorted_and_keep_their_own_values(tmp_path):
     for recording, (subject, code, side) in zip(found, keys, strict=True):
         mask = (content["subject"] == subject) & (content["y"] == code) & (content["side"] == (side == "right"))
         (i,) = np.flatnonzero(mask)
-        np.testing.assert_array_equal(recording.signal_TC, content["X"][i])
+        (stream,) = recording.streams
+        np.testing.assert_array_equal(stream.signal_TC, content["X"][i])
+        assert stream.channels == tuple(channel.name for channel in card.channels)
         assert recording.trial == f"{names[code]}-{side}"
         assert set(recording.label_T.tolist()) == {code}
-        assert len(recording.label_T) == len(recording.signal_TC)
+        assert len(recording.label_T) == len(stream.signal_TC)
 
 
 def test_an_unknown_activity_code_is_named(tmp_path):

@@ -1,6 +1,6 @@
 """Readers: from the files of a source to recordings, one module a layout. Readers never import each other.
 
-A reader is a function `read(card, source)`; it yields `Recording` in the source's units, in an order that depends on
+A reader is a function `read(card, source)`; it yields `RawRecording` in the source's units, in an order that depends on
 nothing but the files, with labels as indices into the card's activities. It opens no bytes that it has not verified.
 """
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from har.datasets.card import Card
-    from har.datasets.recording import Recording
+    from har.datasets.recording import RawRecording
 
 # name in a card -> module, imported when it is used
-READERS: dict[str, str] = {"spar": "har.datasets.readers.spar"}
+READERS: dict[str, str] = {"files": "har.datasets.readers.files", "spar": "har.datasets.readers.spar"}
 
 
-def read(card: Card, source: Path) -> Iterator[Recording]:
+def read(card: Card, source: Path) -> Iterator[RawRecording]:
     """Yield the recordings of a source in its own units, one at a time.
 
     Args:
@@ -30,5 +30,5 @@ def read(card: Card, source: Path) -> Iterator[Recording]:
         DataError: The files are damaged or not what the card says.
     """
     module = importlib.import_module(READERS[card.reader])
-    recordings: Iterator[Recording] = module.read(card, source)
+    recordings: Iterator[RawRecording] = module.read(card, source)
     return recordings

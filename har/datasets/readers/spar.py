@@ -30,12 +30,12 @@ import numpy as np
 
 from har.datasets.card import Card
 from har.datasets.fetch import verified_bytes
-from har.datasets.recording import Recording
+from har.datasets.recording import RawRecording, Stream
 
 _SIDES = ("left", "right")
 
 
-def read(card: Card, source: Path) -> Iterator[Recording]:
+def read(card: Card, source: Path) -> Iterator[RawRecording]:
     """Yield the recordings by subject, exercise and side, in g and rad/s.
 
     Args:
@@ -47,15 +47,17 @@ def read(card: Card, source: Path) -> Iterator[Recording]:
     """
     data = np.load(io.BytesIO(verified_bytes(card, source)), allow_pickle=True).item()
     keys = list(zip(data["subject"].tolist(), data["y"].tolist(), data["side"].astype(int).tolist(), strict=True))
+    channels = tuple(channel.name for channel in card.channels)
     for i in sorted(range(len(keys)), key=keys.__getitem__):
         subject, code, side = keys[i]
         trial = f"{data['y_labels'][code]}-{_SIDES[side]}"
         label = card.label_of(code, f"subject {subject}, trial {trial}")
         signal_TC = data["X"][i]
-        yield Recording(
+        yield RawRecording(
             subject=str(subject),
             trial=trial,
-            signal_TC=signal_TC,
+            streams=(Stream(channels, signal_TC),),
             label_T=np.full(len(signal_TC), label, np.int16),
             extra={"side": _SIDES[side]},
+            files=(source.name,),
         )
