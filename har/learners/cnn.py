@@ -138,9 +138,10 @@ class Block(nn.Module):
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Return h_NFT1, float (windows, filters, fewer samples, 1), of x_NCT1."""
         h_NFT1: Tensor = self.conv(x_NCT1)
-        if self.norm is not None and self.norm_first:
-            h_NFT1 = self.norm(h_NFT1)
-        h_NFT1 = torch.relu(h_NFT1)
         if self.norm is not None and not self.norm_first:
+            h_NFT1 = self.norm(torch.relu(h_NFT1))
+            return h_NFT1 if self.pool is None else self.pool(h_NFT1)
+        if self.norm is not None:
             h_NFT1 = self.norm(h_NFT1)
-        return h_NFT1 if self.pool is None else self.pool(h_NFT1)
+        # The maximum of rectified values is the rectified maximum, and there are fewer of them to rectify.
+        return torch.relu(h_NFT1 if self.pool is None else self.pool(h_NFT1))
