@@ -70,6 +70,8 @@ def problems_of(recipe: Recipe, nominal_hz: float) -> list[str]:
         problems.append(f"rate_hz: {rate_hz} is not a rate")
     if recipe.max_gap_s is not None and not 0 < recipe.max_gap_s < math.inf:
         problems.append(f"max_gap_s: {recipe.max_gap_s} is not a duration; null is no limit")
+    elif recipe.max_gap_s is not None and nominal_hz > 0 and recipe.max_gap_s < 1 / nominal_hz:
+        problems.append(f"max_gap_s: {recipe.max_gap_s} is shorter than one step at {nominal_hz:g} Hz")
     if recipe.empty not in EMPTY:
         problems.append(f"empty: {recipe.empty!r} is not known; known: {', '.join(EMPTY)}")
     for key in ("sensors", "sites", "channels", "magnitude"):

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from har.datasets.card import Card
-from har.datasets.units import SI
 from har.errors import DataError
 
 UNLABELLED = -1
@@ -80,9 +79,10 @@ class Recording:
     Attributes:
         subject: The source's own name of the subject, as text.
         trial: What tells this recording from the others of its subject.
-        signal_TC: (samples, channels), in the card's channel order; float32 in SI units once converted.
+        signal_TC: (samples, channels), float32 in the store's units, in its channel order.
         label_T: int16 (samples,), index into the card's activities, -1 where unlabelled.
         extra: One value for each name in the card's `extras`.
+        begin_s: From the begin of the raw recording, where a gap divided it.
     """
 
     subject: str
@@ -90,31 +90,12 @@ class Recording:
     signal_TC: NDArray[Any]
     label_T: NDArray[np.int16]
     extra: dict[str, str] = dataclasses.field(default_factory=dict)
+    begin_s: float = 0.0
 
     @property
     def place(self) -> str:
         """Subject and trial, for messages."""
         return f"subject {self.subject}, trial {self.trial}"
-
-
-def in_si_units(card: Card, recording: Recording) -> Recording:
-    """Return the recording with its signal as float32 in SI units.
-
-    Args:
-        card: Its channels give the source's units.
-        recording: Signal in the source's units. The product is formed in float64 and rounded once.
-
-    Raises:
-        DataError: The signal does not have the card's channels.
-    """
-    shape = recording.signal_TC.shape
-    if len(shape) != 2 or shape[1] != len(card.channels):
-        raise DataError(
-            f"{card.name}, {recording.place}: signal of shape {shape}, but the card has {len(card.channels)} channels.",
-            "Correct the channels in the card, or the reader.",
-        )
-    factor_C = np.array([SI[channel.unit][1] for channel in card.channels])
-    return dataclasses.replace(recording, signal_TC=np.multiply(recording.signal_TC, factor_C).astype(np.float32))
 
 
 def check(card: Card, recording: Recording) -> None:
@@ -170,9 +151,9 @@ def _check_values(card: Card, recording: Recording, place: str) -> None:
 
 def natural_order(names: Iterable[str]) -> list[str]:
     """Return the distinct names in the order a person expects: ``"2"`` before ``"10"``."""
-    return sorted(set(names), key=_natural_key)
+    return sorted(set(names), key=natural_key)
 
 
-def _natural_key(name: str) -> tuple[list[str | int], str]:
-    """Split digits from text; the name itself decides between ``"1"`` and ``"01"``."""
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return what natural order compares: digits apart from text; the name decides between ``"1"`` and ``"01"``."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name

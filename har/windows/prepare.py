@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from har.datasets.card import Card
 from har.datasets.fetch import locate
 from har.datasets.readers import read
-from har.datasets.recording import RawRecording, Recording, in_si_units
+from har.datasets.recipe import Recipe
 from har.datasets.registry import card_names
-from har.errors import DataError, unknown
+from har.errors import DataError, UsageError, unknown
 from har.files import data_root
+from har.windows.account import Preparation
+from har.windows.signal import Plan
 from har.windows.store import Store, write_store
 
 
@@ -48,27 +54,47 @@ def open_store(name: str, root: str | Path | None = None) -> Store:
     return Store.open(folder)
 
 
-def is_prepared(card: Card, root: str | Path | None = None, *, thorough: bool = False) -> bool:
-    """Return whether a complete store made from this very card is there.
+def is_prepared(
+    card: Card,
+    root: str | Path | None = None,
+    *,
+    recipe: Recipe | None = None,
+    name: str | None = None,
+    thorough: bool = False,
+) -> bool:
+    """Return whether a complete store made from this very card by this very recipe is there.
 
     Args:
         card: The data set.
         root: The data root.
+        recipe: None for the card's.
+        name: Of the store; None for the card's.
         thorough: Compare the files' hashes too, and not only their sizes.
     """
     try:
-        store = Store.open(store_folder(card.name, root))
+        store = Store.open(store_folder(name or card.name, root))
         if thorough:
             store.verify()
     except DataError:
         return False
-    return bool(store.manifest.get("card_sha256") == card.sha256)
+    return bool(store.manifest.get("card_sha256") == card.sha256) and _has_recipe(store, recipe or card.preparation)
+
+
+def _has_recipe(store: Store, recipe: Recipe) -> bool:
+    """Return whether a store was made by this recipe."""
+    return bool(store.manifest["preparation"].get("recipe") == json.loads(json.dumps(dataclasses.asdict(recipe))))
 
 
 def prepare(
-    card: Card, *, source: str | Path | None = None, root: str | Path | None = None, thorough: bool = False
+    card: Card,
+    *,
+    source: str | Path | None = None,
+    root: str | Path | None = None,
+    recipe: Recipe | None = None,
+    name: str | None = None,
+    thorough: bool = False,
 ) -> Path:
-    """Make the store of a data set, unless a complete one made from the same card is there.
+    """Make the store of a data set, unless a complete one made from the same card by the same recipe is there.
 
     The store is written beside its place and renamed, so that a reader sees all of it or nothing; what was there, whole
     or damaged, is replaced. Of two processes that prepare at once, one works and the other waits.
@@ -77,33 +103,65 @@ def prepare(
         card: The data set.
         source: Another place of its source; the hash is checked all the same.
         root: The data root.
+        recipe: What is done to the signals; None for the card's recipe. Another one needs a name of its own.
+        name: Of the store; None for the card's.
         thorough: See `is_prepared`.
 
     Returns:
         The store's folder.
 
     Raises:
+        UsageError: The recipe is impossible, or the name stands for something else.
         DataError: The source is missing, damaged or not what the card says. No store is then left behind, and one
             that was there before is untouched.
     """
-    folder = store_folder(card.name, root)
-    if is_prepared(card, root, thorough=thorough):
+    plan = Plan.of(card, recipe)
+    folder = store_folder(name or card.name, root)
+    _require_name(plan, folder)
+    asked: dict[str, Any] = {"recipe": plan.recipe, "name": folder.name, "thorough": thorough}
+    if is_prepared(card, root, **asked):
         return folder
     path = locate(card, source)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{card.name}.lock")):
-        if not is_prepared(card, root, thorough=thorough):
-            _replace(folder, card, path)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not is_prepared(card, root, **asked):
+            _replace(folder, plan, path)
     return folder
 
 
-def _replace(folder: Path, card: Card, source: Path) -> None:
+def _require_name(plan: Plan, folder: Path) -> None:
+    """Refuse a name that stands for another recipe or data set: who reads the store relies on its name."""
+    card, name = plan.card, folder.name
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        raise UsageError(f"{name!r} names a folder.", "Use small letters, digits and '-'.")
+    if name == card.name:
+        if plan.recipe != card.preparation:
+            raise UsageError(
+                f"the store {name} is what the recipe of its card makes; this is another recipe.",
+                f"Give its store a name of its own, such as --as {name}-2.",
+            )
+        return
+    if name in card_names():
+        raise UsageError(f"{name!r} is another data set.", f"Choose another name than {', '.join(card_names())}.")
+    try:
+        store = Store.open(folder)
+    except DataError:
+        return
+    if store.manifest.get("card") != card.name or not _has_recipe(store, plan.recipe):
+        raise UsageError(
+            f"the store {folder} was made from {store.manifest.get('card')} by another recipe.",
+            "Choose another name, or remove that folder.",
+        )
+
+
+def _replace(folder: Path, plan: Plan, source: Path) -> None:
     """Write the store beside its folder and put it in its place. The caller holds the lock."""
-    part, old = folder.with_name(f".{card.name}.part"), folder.with_name(f".{card.name}.old")
+    part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     for left_over in (part, old):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)
     try:
-        write_store(part, card, (in_si_units(card, _single(card, raw)) for raw in read(card, source)))
+        preparation = Preparation(plan, folder.name)
+        write_store(part, plan.card, preparation.recordings(read(plan.card, source)), preparation)
         if folder.exists():
             folder.replace(old)
         part.replace(folder)
@@ -111,15 +169,6 @@ def _replace(folder: Path, card: Card, source: Path) -> None:
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _single(card: Card, raw: RawRecording) -> Recording:
-    """Return a recording of one stream without timestamps, with the card's channels in their order."""
-    if len(raw.streams) != 1 or raw.streams[0].time_s is not None:
-        raise DataError(f"{card.name}, {raw.place}: streams with clocks of their own.", "They cannot be prepared.")
-    (stream,) = raw.streams
-    order = [stream.channels.index(channel.name) for channel in card.channels]
-    return Recording(raw.subject, raw.trial, stream.signal_TC[:, order], raw.label_T, raw.extra)
 
 
 def _flush(folder: Path) -> None:

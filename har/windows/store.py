@@ -2,7 +2,7 @@
 
     signal.npy           float32 (rows, channels), SI units, all recordings one after the other, time-major
     label.npy            int16 (rows,), index into the activities, -1 where unlabelled
-    recordings.parquet   recording, subject, trial, start, stop (rows, half-open), and the card's extras
+    recordings.parquet   recording, subject, trial, start, stop (rows, half-open), begin_s, and the card's extras
     manifest.json        facts, preparation recipe, hashes of the source and of the files above; written last
 
 No time, path or host stands in them, so that the same source makes the same bytes. T = samples, C = sensor channels.
@@ -27,11 +27,13 @@ import pyarrow.parquet as pq
 from numpy.typing import DTypeLike, NDArray
 
 from har.datasets.card import Card
+from har.datasets.recipe import Recipe
 from har.datasets.recording import Recording, check, natural_order
 from har.datasets.registry import card_names
-from har.datasets.units import SI
 from har.errors import DataError
 from har.files import data_root, sha256_of_file, write_json
+from har.windows.account import Preparation
+from har.windows.signal import Plan
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -48,7 +50,8 @@ class Store:
         signal_TC: float32 (rows, channels), m/s² and rad/s, read-only.
         label_T: int16 (rows,), index into `activities`, -1 where unlabelled, read-only.
         recordings: One row a recording: recording (int32, the row's own number), subject, trial, start, stop (int64,
-            rows of the store, half-open), and the extras of the card as text.
+            rows of the store, half-open), begin_s (float64, from the begin of the source's recording, which a gap may
+            have divided), and the extras of the card as text.
         rate_hz: Samples per second.
         channels: Names, in the order of the columns.
         activities: Names; a label is an index into them.
@@ -118,81 +121,92 @@ class Store:
                 raise _damaged(self.folder, f"holds a {name} that was changed after it was written")
 
 
-def write_store(folder: Path, card: Card, recordings: Iterable[Recording]) -> None:
+def write_store(
+    folder: Path, card: Card, recordings: Iterable[Recording], preparation: Preparation | None = None
+) -> None:
     """Write a store, one recording in memory at a time; the manifest comes last.
 
     Args:
         folder: Is made if it is missing. `har.windows.prepare.prepare` gives a temporary one.
-        card: The data set's facts; where it has counts and subjects, they must hold.
+        card: The data set's facts.
         recordings: In SI units, float32, in the order of the store.
+        preparation: What yields the recordings; None for recordings that are as the card says, without any recipe.
+            Where the card has counts and subjects, its source must have them.
 
     Raises:
         DataError: A recording is not fit for a store (NaN, unknown label, …), or the card's facts do not hold. There
             is then no manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table: dict[str, list[Any]] = {key: [] for key in ("subject", "trial", "start", "stop", *card.extras)}
+    plan = preparation.plan if preparation else Plan.of(card, Recipe())
+    made = dataclasses.replace(card, channels=plan.channels.made)
+    table: dict[str, list[Any]] = {key: [] for key in ("subject", "trial", "start", "stop", "begin_s", *card.extras)}
     rows_of: Counter[int] = Counter()
     row = 0
     with (
-        _growing(folder / "signal.npy", np.float32, (len(card.channels),)) as add_signal,
+        _growing(folder / "signal.npy", np.float32, (len(made.channels),)) as add_signal,
         _growing(folder / "label.npy", np.int16, ()) as add_label,
     ):
         for recording in recordings:
-            check(card, recording)
+            check(made, recording)
             add_signal(recording.signal_TC)
             add_label(recording.label_T)
             start, row = row, row + len(recording.label_T)
-            entry = {"subject": recording.subject, "trial": recording.trial, "start": start, "stop": row}
-            for key, value in {**entry, **recording.extra}.items():
-                table[key].append(value)
-            labels, counts = np.unique(recording.label_T, return_counts=True)
-            rows_of.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+            place = (recording.subject, recording.trial, start, row, recording.begin_s, *recording.extra.values())
+            for column, value in zip(table.values(), place, strict=True):
+                column.append(value)
+            labels, times = np.unique(recording.label_T, return_counts=True)
+            rows_of.update(dict(zip(labels.tolist(), times.tolist(), strict=True)))
     _write_recordings(folder / "recordings.parquet", table)
-    counts_found = {
+    counts: dict[str, Any] = {
         "recordings": len(table["subject"]),
         "rows": row,
         "rows_per_activity": {activity.name: rows_of[i] for i, activity in enumerate(card.activities)},
         "unlabelled_rows": rows_of[-1],
     }
     subjects = natural_order(table["subject"])
-    _check_facts(card, counts_found, subjects)
-    write_json(folder / _MANIFEST, _describe(folder, card, counts_found, subjects))
+    found = {**counts, **(preparation.source_counts() if preparation else {})}
+    doubts = check_facts(card, found, preparation.subjects if preparation else subjects)
+    source = {"source_counts": found, "done": preparation.described()} if preparation else {}
+    account = {"counts": counts, "subjects": subjects, **source, "facts_that_differ": doubts}
+    name = preparation.name if preparation else card.name
+    write_json(folder / _MANIFEST, _describe(folder, plan, name, account))
 
 
-def _describe(folder: Path, card: Card, counts: dict[str, Any], subjects: list[str]) -> dict[str, Any]:
+def _describe(folder: Path, plan: Plan, name: str, account: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest's content: facts, recipe, hashes."""
+    card = plan.card
     return {
         "format": FORMAT,
-        "name": card.name,
+        "name": name,
+        "card": card.name,
         "card_sha256": card.sha256,
-        "source": dataclasses.asdict(card.source),
+        "source": card.content()["source"],
         "activities": [dataclasses.asdict(activity) for activity in card.activities],
         "null": card.null_activity,
         "splits": {name: dataclasses.asdict(split) for name, split in card.splits.items()},
-        "subjects": subjects,
-        "counts": counts,
-        "preparation": {
-            "rate_hz": card.rate_hz,
-            "channels": [
-                {
-                    **dataclasses.asdict(channel),
-                    "unit": SI[channel.unit][0],
-                    "source_unit": channel.unit,
-                    "factor": SI[channel.unit][1],
-                }
-                for channel in card.channels
-            ],
-            "filters": [],
-        },
+        **account,
+        "preparation": plan.described(),
         "files": {
             name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of_file(folder / name)} for name in _FILES
         },
     }
 
 
-def _check_facts(card: Card, counts: dict[str, Any], subjects: list[str]) -> None:
-    """Hold the card's counts and subjects against what was found; name every difference."""
+def check_facts(card: Card, counts: dict[str, Any], subjects: list[str]) -> list[str]:
+    """Hold the card's counts and subjects against what was found.
+
+    Args:
+        card: With facts or without.
+        counts: Of the source, by the names of the facts.
+        subjects: Of the source.
+
+    Returns:
+        Every difference from facts that nobody has counted in the files.
+
+    Raises:
+        DataError: Counted facts differ: then these are other files. Or there is nothing at all.
+    """
     if counts["rows"] == 0:
         raise DataError(f"{card.name}: the source holds no recording.", "Give the right place with --source.")
     differences = []
@@ -201,20 +215,20 @@ def _check_facts(card: Card, counts: dict[str, Any], subjects: list[str]) -> Non
     for key, stated in dataclasses.asdict(card.facts).items() if card.facts else ():
         if key not in counts or stated is None:
             continue
-        found = counts[key]
         if isinstance(stated, dict):
             differences += [
-                f"{found[name]} rows of {name} instead of {rows}"
+                f"{counts[key][name]} rows of {name} instead of {rows}"
                 for name, rows in stated.items()
-                if found[name] != rows
+                if counts[key][name] != rows
             ]
-        elif found != stated:
-            differences.append(f"{found} {key} instead of {stated}")
-    if differences:
+        elif counts[key] != stated:
+            differences.append(f"{counts[key]} {key.replace('_', ' ')} instead of {stated}")
+    if differences and (card.facts is None or card.facts.verified):
         raise DataError(
             f"{card.name}: the source is not what its card says: {', '.join(differences)}.",
             "Get the source again, or correct the card if the source is right.",
         )
+    return differences
 
 
 @contextmanager
@@ -256,7 +270,7 @@ def _growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[C
 
 def _write_recordings(path: Path, table: dict[str, list[Any]]) -> None:
     """Write the table of recordings, without pandas' metadata: those would name the versions it was made with."""
-    types = {"start": pa.int64(), "stop": pa.int64()}
+    types = {"start": pa.int64(), "stop": pa.int64(), "begin_s": pa.float64()}
     columns = {key: pa.array(values, types.get(key, pa.string())) for key, values in table.items()}
     number = pa.array(range(len(table["subject"])), pa.int32())
     pq.write_table(pa.table({"recording": number, **columns}), path)

@@ -21,6 +21,7 @@ def test_the_default_recipe_is_possible_at_any_rate():
         (Recipe(max_gap_s=0.0), "max_gap_s: 0.0 is not a duration; null is no limit"),
         (Recipe(max_gap_s=math.inf), "max_gap_s: inf is not a duration; null is no limit"),
         (Recipe(max_gap_s=math.nan), "max_gap_s: nan is not a duration; null is no limit"),
+        (Recipe(max_gap_s=0.01), "max_gap_s: 0.01 is shorter than one step at 50 Hz"),
         (Recipe(empty="drop"), "empty: 'drop' is not known; known: refuse, leave-out"),
         (Recipe(sites=("wrist", "hip", "wrist")), "sites: wrist stands more than once"),
         (Recipe(gravity=Gravity(cutoff_hz=25.0)), "gravity.cutoff_hz: 25.0 is not between 0 and 25, half the rate"),

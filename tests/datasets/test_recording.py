@@ -1,25 +1,13 @@
-"""Recordings: conversion to SI units, and what no store may hold."""
+"""Recordings: what no store may hold."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from har.datasets.recording import check, in_si_units, natural_order
+from har.datasets.recording import check, natural_order
 from har.errors import DataError
 from tests.fakes.stores import plain_card, plain_recording
-
-
-def test_g_becomes_standard_gravity_and_radians_stay():
-    signal = np.array([[1.0, 1.0], [-0.123456789, 29.5]])
-    converted = in_si_units(plain_card(), plain_recording("1", [0, 0], signal_TC=signal)).signal_TC
-    assert converted.dtype == np.float32
-    np.testing.assert_array_equal(converted, (signal * [9.80665, 1]).astype(np.float32))
-
-
-def test_a_signal_without_the_cards_channels_is_refused():
-    with pytest.raises(DataError, match=r"subject 1, trial a: signal of shape \(2, 3\), but the card has 2 channels"):
-        in_si_units(plain_card(), plain_recording("1", [0, 0], signal_TC=np.zeros((2, 3))))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

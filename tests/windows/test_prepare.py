@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import har.windows.account
 import har.windows.prepare
 from har.errors import DataError
 from har.windows.prepare import is_prepared, prepare, store_folder
@@ -132,15 +133,15 @@ def test_who_waited_for_another_process_takes_its_store(fake, tmp_path, monkeypa
 
 def test_each_recording_is_written_before_the_next_is_read(tmp_path, monkeypatch):
     card, written = faked("spar", tmp_path / "raw")
-    convert = har.windows.prepare.in_si_units
+    convert = har.windows.account.prepare_recording
     rows = [0]
 
-    def watched(card, recording):
+    def watched(plan, raw):
         size = (tmp_path / "prepared" / ".spar.part" / "signal.npy").stat().st_size
         assert size >= rows[0] * 6 * 4 - 2**17  # a file object's buffer
-        rows[0] += len(recording.label_T)
-        return convert(card, recording)
+        rows[0] += len(raw.label_T)
+        return convert(plan, raw)
 
-    monkeypatch.setattr(har.windows.prepare, "in_si_units", watched)
+    monkeypatch.setattr(har.windows.account, "prepare_recording", watched)
     prepare(card, source=written["source"], root=tmp_path)
     assert rows[0] == written["rows"]

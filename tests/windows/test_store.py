@@ -37,6 +37,7 @@ def test_a_store_gives_back_what_was_written(folder, recordings):
         "trial": ["a", "b", "c"],
         "start": [0, 3, 5],
         "stop": [3, 5, 6],
+        "begin_s": [0, 0, 0],
     }
     assert store.subjects == ["2", "10"]
     assert store.rate_hz == 10

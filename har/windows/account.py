@@ -1,0 +1,119 @@
+"""The account of a preparation: what the source holds, and what was done to how many samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from har.datasets.recording import UNLABELLED, RawRecording, Recording, natural_order
+from har.errors import DataError
+from har.windows.signal import Plan, Treated, prepare_recording
+
+# What is counted, in rows of a stream unless said otherwise.
+COUNTED = {
+    "rows_as_they_were": "samples of the store that are rows of the source, in the store's units",
+    "rows_resampled": "samples of the store that lie between rows of the source",
+    "missing_timestamps": "rows without a timestamp, left out",
+    "duplicated_timestamps": "rows that repeat a timestamp, left out",
+    "backward_timestamps": "rows that are older than a row before them, left out",
+    "clock_resets": "times a clock was set anew, which ended a recording",
+    "missing_values": "values of a channel that the source lacks",
+    "interpolated_values": "of them, values that were interpolated",
+    "rows_in_gaps": "rows that lack a value which was not interpolated, left out",
+    "interpolated_rows": "rows that the source lacks and that were interpolated",
+    "gaps": "gaps that ended a recording",
+    "labels_out_of_reach": "samples without a label nearer than the longest gap, unlabelled",
+}
+_USUAL = ("rows_as_they_were", "rows_resampled")
+
+
+class Preparation:
+    """Prepares raw recordings, one after the other, and adds up what it found and did.
+
+    Args:
+        plan: The card and its recipe.
+        name: Of the store; None for the card's.
+
+    Attributes:
+        plan: The same.
+        name: The store's name.
+    """
+
+    def __init__(self, plan: Plan, name: str | None = None) -> None:
+        self.plan = plan
+        self.name = name or plan.card.name
+        self._card = plan.card
+        self._rows_of: Counter[int] = Counter()
+        self._files: set[str] = set()
+        self._subjects: set[str] = set()
+        self._recordings = 0
+        self._counts: Counter[str] = Counter()
+        self._measured_hz: list[float] = []
+        self._left_out: list[dict[str, str]] = []
+        self._changed: list[dict[str, Any]] = []
+
+    def recordings(self, raws: Iterable[RawRecording]) -> Iterator[Recording]:
+        """Yield what the raw recordings become, one of them in memory at a time.
+
+        Raises:
+            DataError: A recording cannot be prepared, or nothing is left of it and the recipe does not leave it out.
+        """
+        for raw in raws:
+            treated = prepare_recording(self.plan, raw)
+            if treated.reason and not raw.lacks and self.plan.recipe.empty == "refuse":
+                raise DataError(
+                    f"{self._card.name}, {raw.place}: nothing is left of it: {treated.reason}.",
+                    "Select channels that it has, allow longer gaps (--max-gap-s), or leave such recordings out "
+                    "(--leave-out-empty).",
+                )
+            self._add(raw, treated)
+            yield from treated.recordings
+
+    def _add(self, raw: RawRecording, treated: Treated) -> None:
+        """Add a recording and what became of it."""
+        self._files.update(raw.files)
+        self._subjects.add(raw.subject)
+        labels, counts = np.unique(raw.label_T, return_counts=True)
+        self._rows_of.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+        self._recordings += not raw.lacks
+        self._counts.update(treated.counts)
+        self._measured_hz += treated.measured_hz
+        name = {"subject": raw.subject, "trial": raw.trial}
+        if treated.reason:
+            self._left_out.append({**name, "reason": treated.reason})
+        done = {key: treated.counts[key] for key in COUNTED if treated.counts[key] and key not in _USUAL}
+        if done or treated.measured_hz or len(treated.recordings) > 1:
+            rates = {"measured_hz": treated.measured_hz} if treated.measured_hz else {}
+            self._changed.append({**name, "parts": len(treated.recordings), **rates, **done})
+
+    @property
+    def subjects(self) -> list[str]:
+        """Subjects of the source, in natural order."""
+        return natural_order(self._subjects)
+
+    def source_counts(self) -> dict[str, Any]:
+        """Return what the source holds, to be held against the card's facts; a row is one of a first stream."""
+        rows = self._rows_of.total()
+        return {
+            "files": len(self._files),
+            "recordings": self._recordings,
+            "rows": rows,
+            "rows_per_activity": {activity.name: self._rows_of[i] for i, activity in enumerate(self._card.activities)},
+            "labelled_rows": rows - self._rows_of[UNLABELLED],
+            "unlabelled_rows": self._rows_of[UNLABELLED],
+        }
+
+    def described(self) -> dict[str, Any]:
+        """Return what was done, for the manifest: in all, and for each recording that is not simply as it was."""
+        rates = self._measured_hz
+        measured = {"lowest": min(rates), "median": float(np.median(rates)), "highest": max(rates)} if rates else None
+        return {
+            "nominal_hz": self._card.rate_hz,
+            "measured_hz": measured,
+            **{key: self._counts[key] for key in COUNTED},
+            "left_out": self._left_out,
+            "recordings": self._changed,
+        }

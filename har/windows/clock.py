@@ -1,0 +1,113 @@
+"""Clocks: what timestamps are worth, before anything is interpolated.
+
+Sensors' clocks repeat themselves, deliver packets late, and are set anew in the middle of a file. Rows that bring no
+new time are left out and counted; a clock that was set anew ends what came before. T = samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from har.errors import DataError
+
+# A late packet brings rows that are a little older than the row before. A clock that goes back by more was set anew.
+_RESET_S = 1.0
+# A step longer than this many usual steps is one where rows are missing; it says nothing about the rate.
+_HOLE_STEPS = 1.5
+_MIN_STEPS = 10  # fewer say too little about a rate
+# A rate this many times off is a wrong unit of the timestamps, not a wrong clock.
+_IMPOSSIBLE_RATIO = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """The rows of a stream that advance its clock.
+
+    Attributes:
+        row_T: int64, numbers of these rows in the stream.
+        time_s: float64, their times; rising within an epoch.
+        epoch_T: int64, rising from 0 by one wherever the clock was set anew.
+        is_exact: Whether the times are row numbers divided by the rate, because the source has no timestamps.
+        counts: Rows that were left out, by reason, and how often the clock was set anew.
+    """
+
+    row_T: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+    epoch_T: NDArray[np.int64]
+    is_exact: bool
+    counts: dict[str, int]
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs there are; an empty clock has one."""
+        return int(self.epoch_T[-1]) + 1 if len(self.epoch_T) else 1
+
+
+def nominal_clock(rows: int, rate_hz: float) -> Clock:
+    """Return the clock of a stream without timestamps: its first row is at 0 s."""
+    row_T = np.arange(rows)
+    return Clock(row_T, row_T / rate_hz, np.zeros(rows, np.int64), is_exact=True, counts={})
+
+
+def read_clock(time_s: NDArray[np.float64]) -> Clock:
+    """Choose the rows that advance a clock.
+
+    Of rows with one timestamp the first is kept; rows that are older than a row before them by up to a second are left
+    out; at a row that is older than its predecessor by more, a new epoch begins. Rows without a timestamp are left out.
+
+    Args:
+        time_s: float64 (rows,), NaN where a row has none.
+
+    Raises:
+        DataError: Most rows repeat a timestamp, so that they say nothing about when a row was measured.
+    """
+    row_T = np.flatnonzero(np.isfinite(time_s))
+    found_s = time_s[row_T]
+    epoch_T = np.concatenate(([0], np.cumsum(np.diff(found_s) < -_RESET_S))) if len(row_T) else row_T
+    newest_s = np.full(len(row_T), -np.inf)  # of the rows before, in the same epoch
+    bounds = [*np.flatnonzero(np.diff(epoch_T, prepend=-1)), len(row_T)]
+    for first, stop in itertools.pairwise(bounds):
+        newest_s[first + 1 : stop] = np.maximum.accumulate(found_s[first : stop - 1])
+    advances = found_s > newest_s
+    counts = {
+        "missing_timestamps": len(time_s) - len(row_T),
+        "duplicated_timestamps": int(np.count_nonzero(found_s == newest_s)),
+        "backward_timestamps": int(np.count_nonzero(found_s < newest_s)),
+        "clock_resets": max(len(bounds) - 2, 0),
+    }
+    if 2 * counts["duplicated_timestamps"] > len(row_T):
+        raise DataError(
+            f"{counts['duplicated_timestamps']} of {len(row_T)} rows repeat a timestamp: the clock is too coarse.",
+            "Leave the timestamps out of the card, so that its rate holds.",
+        )
+    return Clock(row_T[advances], found_s[advances], epoch_T[advances], is_exact=False, counts=counts)
+
+
+def measured_rate(clock: Clock) -> float | None:
+    """Return the rate that a clock shows, in Hz; None where there are no timestamps, or too few.
+
+    It is the number of steps by their sum, without the steps in which rows are missing: coarse timestamps do not bias
+    it, as they would the median step.
+    """
+    step_s = np.diff(clock.time_s)[np.diff(clock.epoch_T) == 0]
+    if clock.is_exact or len(step_s) < _MIN_STEPS:
+        return None
+    usual_s = step_s[step_s <= _HOLE_STEPS * np.median(step_s)]
+    return float(len(usual_s) / usual_s.sum())
+
+
+def check_rate(rate_hz: float | None, nominal_hz: float) -> None:
+    """Refuse a measured rate that no clock's error explains.
+
+    Raises:
+        DataError: It is ten times the card's rate, or a tenth of it.
+    """
+    if rate_hz is not None and not 1 / _IMPOSSIBLE_RATIO < rate_hz / nominal_hz < _IMPOSSIBLE_RATIO:
+        raise DataError(
+            f"the timestamps show {rate_hz:.6g} Hz, but the card's rate is {nominal_hz:g} Hz.",
+            "Correct the unit of the timestamps, or the rate, in the card.",
+        )

@@ -1,0 +1,298 @@
+"""From a raw recording, in its source's units and clocks, to recordings at an exact rate in the store's units.
+
+What happens to a stream, in this order: the rows that advance its clock are chosen; short gaps are filled and long
+ones cut it into pieces; where all streams have a piece, they are taken at the instants of one grid, that of the first
+stream; labels follow by time; gravity and magnitudes are computed last. T = samples, C = sensor channels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from har.datasets.card import Card
+from har.datasets.recipe import Recipe, problems_of
+from har.datasets.recording import UNLABELLED, RawRecording, Recording, Stream
+from har.errors import DataError, UsageError
+from har.windows import resample
+from har.windows.channels import Channels, chosen_channels, computed
+from har.windows.clock import Clock, check_rate, measured_rate, nominal_clock, read_clock
+from har.windows.gaps import ROUNDING, pieces_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A recipe for a card, checked.
+
+    Attributes:
+        card: The data set.
+        recipe: What is done to it.
+        rate_hz: Of the store.
+        channels: Taken and made.
+    """
+
+    card: Card
+    recipe: Recipe
+    rate_hz: float
+    channels: Channels
+
+    @classmethod
+    def of(cls, card: Card, recipe: Recipe | None = None) -> Plan:
+        """Check a recipe against a card.
+
+        Args:
+            card: The data set.
+            recipe: None for the card's own.
+
+        Raises:
+            UsageError: Something about the recipe is impossible; all of it is named.
+        """
+        recipe = card.preparation if recipe is None else recipe
+        problems = problems_of(recipe, card.rate_hz)
+        if problems:
+            raise UsageError(f"{card.name} cannot be prepared so: {'; '.join(problems)}.", "Correct the recipe.")
+        rate_hz = card.rate_hz if recipe.rate_hz is None else recipe.rate_hz
+        return cls(card, recipe, rate_hz, chosen_channels(card, recipe))
+
+    def described(self) -> dict[str, Any]:
+        """Return what a model must be fed, for manifest and checkpoints."""
+        return {
+            "rate_hz": self.rate_hz,
+            "channels": self.channels.described(),
+            "filters": self._filters(),
+            "recipe": dataclasses.asdict(self.recipe),
+        }
+
+    def _filters(self) -> list[dict[str, Any]]:
+        """Return the filters that every sample goes through."""
+        filters: list[dict[str, Any]] = []
+        if self.rate_hz != self.card.rate_hz:
+            stop_hz = min(self.rate_hz, self.card.rate_hz) / 2
+            filters.append(
+                {
+                    "kind": "resampling, linear-phase low-pass",
+                    "passband_hz": resample.PASSBAND * stop_hz,
+                    "stopband_hz": stop_hz,
+                    "attenuation_db": resample.ATTENUATION_DB,
+                    "causal": False,
+                }
+            )
+        if self.recipe.gravity is not None:
+            filters.append({"kind": "gravity, Butterworth low-pass", **dataclasses.asdict(self.recipe.gravity)})
+        return filters
+
+
+@dataclasses.dataclass(frozen=True)
+class Treated:
+    """What became of one raw recording.
+
+    Attributes:
+        recordings: In the order of time; none where no sample could be used.
+        counts: What was done to how many samples, see `har.windows.account`.
+        measured_hz: Rates that the clocks of the streams show; empty without timestamps.
+        reason: Why there is no recording; empty where there is one.
+    """
+
+    recordings: list[Recording]
+    counts: Counter[str]
+    measured_hz: list[float]
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Track:
+    """A stream ready to be taken: for each epoch of its clock, its pieces; its columns; the channels they become."""
+
+    epochs: list[list[resample.Source]]
+    columns: list[int]
+
+
+def prepare_recording(plan: Plan, raw: RawRecording) -> Treated:
+    """Prepare one recording.
+
+    Args:
+        plan: The card and its recipe.
+        raw: What the reader found.
+
+    Returns:
+        Its recordings, float32, and an account of what was done.
+
+    Raises:
+        DataError: Streams contradict each other or the card, or values are infinite; the place is named.
+    """
+    try:
+        return _prepare(plan, raw)
+    except DataError as error:
+        raise DataError(f"{plan.card.name}, {raw.place}: {error.what}", error.hint) from None
+
+
+def _prepare(plan: Plan, raw: RawRecording) -> Treated:
+    """Prepare one recording; errors do not name it yet."""
+    counts: Counter[str] = Counter()
+    if raw.lacks:
+        return Treated([], counts, [], f"there is no file {', '.join(raw.lacks)}")
+    _require_shapes(raw)
+    clocks = [_clock(plan.card, stream) for stream in raw.streams]
+    rates = [measured_rate(clock) for clock in clocks]
+    for rate_hz in rates:
+        check_rate(rate_hz, plan.card.rate_hz)
+    tracks = [
+        track
+        for stream, clock, rate_hz in zip(raw.streams, clocks, rates, strict=True)
+        if (track := _track(plan, stream, clock, rate_hz, counts)) is not None
+    ]
+    _require_channels(plan, tracks)
+    _require_epochs([clocks[0].epochs, *(len(track.epochs) for track in tracks)])
+    recordings = []
+    spans, reason = _spans(tracks)
+    for epoch, chosen in spans:
+        signal_TC, time_s = _joined(plan, tracks, chosen, counts)
+        if len(time_s) == 0:
+            continue
+        label_T = _labels(clocks[0], raw.label_T, epoch, time_s, plan.recipe.max_gap_s)
+        counts["labels_out_of_reach"] += int(np.count_nonzero(label_T == _OUT_OF_REACH))
+        label_T[label_T == _OUT_OF_REACH] = UNLABELLED
+        made_TC = computed(plan.channels, plan.recipe, plan.rate_hz, signal_TC).astype(np.float32)
+        begin_s = float(time_s[0] - clocks[0].time_s[0])
+        recordings.append(Recording(raw.subject, raw.trial, made_TC, label_T, raw.extra, begin_s))
+    measured_hz = [rate_hz for rate_hz in rates if rate_hz is not None]
+    return Treated(recordings, counts, measured_hz, "" if recordings else reason)
+
+
+def _require_shapes(raw: RawRecording) -> None:
+    """Refuse arrays that do not belong together."""
+    for stream in raw.streams:
+        shape = stream.signal_TC.shape
+        if len(shape) != 2 or shape[1] != len(stream.channels):
+            raise DataError(f"a signal of shape {shape} for {len(stream.channels)} channels.", "Correct the reader.")
+    rows = len(raw.streams[0].signal_TC)
+    if raw.label_T.shape != (rows,):
+        raise DataError(f"{rows} rows with labels of shape {raw.label_T.shape}.", "Correct the card or the reader.")
+
+
+def _clock(card: Card, stream: Stream) -> Clock:
+    """Return the clock of a stream."""
+    if stream.time_s is None:
+        return nominal_clock(len(stream.signal_TC), card.rate_hz)
+    return read_clock(stream.time_s)
+
+
+def _track(plan: Plan, stream: Stream, clock: Clock, rate_hz: float | None, counts: Counter[str]) -> _Track | None:
+    """Return the taken channels of a stream in the store's units, in pieces; None where none is taken."""
+    names = [channel.name for channel in plan.channels.taken]
+    columns = [i for i, name in enumerate(names) if name in stream.channels]
+    if not columns:
+        return None
+    order = [stream.channels.index(names[i]) for i in columns]
+    signal_TC = stream.signal_TC[:, order] if clock.is_exact else stream.signal_TC[clock.row_T][:, order]
+    signal_TC = np.multiply(signal_TC, plan.channels.factors()[columns])  # in float64, rounded once in the end
+    if np.isinf(signal_TC).any():
+        row, column = np.argwhere(np.isinf(signal_TC))[0]
+        raise DataError(f"an infinite value in row {clock.row_T[row]} of {names[columns[column]]}.", "Mend the source.")
+    counts.update(clock.counts)
+    pieces, done = pieces_of(clock, signal_TC, plan.recipe.max_gap_s)
+    counts.update(done)
+    epochs: list[list[resample.Source]] = [[] for _ in range(clock.epochs)]
+    for piece in pieces:
+        source = resample.source_of(piece, plan.card.rate_hz, rate_hz)
+        counts["interpolated_rows"] += source.filled_rows
+        epochs[piece.epoch].append(source)
+    return _Track(epochs, columns)
+
+
+def _require_channels(plan: Plan, tracks: list[_Track]) -> None:
+    """Refuse streams that do not have each channel once."""
+    columns = sorted(column for track in tracks for column in track.columns)
+    names = [channel.name for channel in plan.channels.taken]
+    wrong = [name for i, name in enumerate(names) if columns.count(i) != 1]
+    if wrong:
+        raise DataError(f"channel {wrong[0]} is not in exactly one stream.", "Correct the card or the reader.")
+
+
+def _require_epochs(epochs: list[int]) -> None:
+    """Refuse clocks of which one was set anew more often than another."""
+    if len(set(epochs)) > 1:
+        raise DataError(
+            f"its clocks were set anew {' and '.join(str(count - 1) for count in epochs)} times: "
+            "which of their times belong together is not known.",
+            "Prepare the sensors one by one (--sensors, --sites), or mend the timestamps.",
+        )
+
+
+def _spans(tracks: list[_Track]) -> tuple[list[tuple[int, list[resample.Source]]], str]:
+    """Return where all streams have a piece: the epoch and one piece a stream; and why there may be none."""
+    found: list[tuple[int, list[resample.Source]]] = []
+    for epoch, together in enumerate(zip(*(track.epochs for track in tracks), strict=True)):
+        at = [0] * len(together)
+        while all(i < len(pieces) for i, pieces in zip(at, together, strict=True)):
+            chosen = [pieces[i] for i, pieces in zip(at, together, strict=True)]
+            if max(piece.time_s[0] for piece in chosen) <= min(piece.time_s[-1] for piece in chosen):
+                found.append((epoch, chosen))
+            first_to_end = int(np.argmin([piece.time_s[-1] for piece in chosen]))
+            at[first_to_end] += 1
+    if all(any(track.epochs) for track in tracks):
+        return found, "its streams have no time in common"
+    return found, "no row has a value in every channel"
+
+
+def _joined(
+    plan: Plan, tracks: list[_Track], chosen: list[resample.Source], counts: Counter[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the signal of one span on the grid of the first stream, and its instants; both may be empty."""
+    origin_s = float(chosen[0].time_s[0])
+    start_s = float(max(piece.time_s[0] for piece in chosen))
+    stop_s = float(min(piece.time_s[-1] for piece in chosen))
+    first = math.ceil((start_s - origin_s) * plan.rate_hz - resample.ROUNDING)
+    last = math.floor((stop_s - origin_s) * plan.rate_hz + resample.ROUNDING)
+    time_s = origin_s + np.arange(first, last + 1) / plan.rate_hz
+    if len(tracks) == 1:
+        signal_TC, is_own = _taken(chosen[0], time_s, plan.rate_hz)
+        counts["rows_as_they_were" if is_own else "rows_resampled"] += len(time_s)
+        return signal_TC, time_s
+    signal_TC = np.empty((len(time_s), len(plan.channels.taken)))
+    are_own = True
+    for track, piece in zip(tracks, chosen, strict=True):
+        signal_TC[:, track.columns], is_own = _taken(piece, time_s, plan.rate_hz)
+        are_own = are_own and is_own
+    counts["rows_as_they_were" if are_own else "rows_resampled"] += len(time_s)
+    return signal_TC, time_s
+
+
+def _taken(piece: resample.Source, time_s: NDArray[np.float64], rate_hz: float) -> tuple[NDArray[np.float64], bool]:
+    """Return a piece at instants of the grid; `sample` needs one at least."""
+    if len(time_s) == 0:
+        return np.empty((0, piece.signal_TC.shape[1])), True
+    return resample.sample(piece, float(time_s[0]), rate_hz, len(time_s))
+
+
+_OUT_OF_REACH = -2
+
+
+def _labels(
+    clock: Clock, label_T: NDArray[np.int16], epoch: int, at_s: NDArray[np.float64], max_gap_s: float | None
+) -> NDArray[np.int16]:
+    """Return the label of the row nearest in time, the earlier of two; `_OUT_OF_REACH` where that is beyond a gap.
+
+    Args:
+        clock: Of the stream that the labels belong to.
+        label_T: int16, one for each row of that stream.
+        epoch: Of the clock.
+        at_s: float64 (samples,), rising.
+        max_gap_s: The limit of the recipe.
+    """
+    of_epoch = slice(*np.searchsorted(clock.epoch_T, [epoch, epoch + 1]))
+    known_s, label_T = clock.time_s[of_epoch], label_T[clock.row_T[of_epoch]]
+    if len(known_s) == 0:
+        return np.full(len(at_s), _OUT_OF_REACH, np.int16)
+    after = np.minimum(np.searchsorted(known_s, at_s), len(known_s) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(at_s - known_s[before] <= known_s[after] - at_s, before, after)
+    labels = label_T[nearest].astype(np.int16)
+    if max_gap_s is not None:
+        labels[np.abs(known_s[nearest] - at_s) > max_gap_s * ROUNDING] = _OUT_OF_REACH
+    return labels
