@@ -4,7 +4,7 @@ ARG BASE=python:3.11-slim-bookworm
 
 # Dependencies: a layer that changes with pyproject.toml and constraints.txt only, never with the source.
 FROM ${BASE} AS dependencies
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_WARN_SCRIPT_LOCATION=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY constraints.txt pyproject.toml ./
 # pip and the build backend stay in an environment that the image does not keep.
@@ -26,7 +26,8 @@ FROM dependencies AS project
 COPY README.md LICENSE ./
 COPY har har
 RUN /opt/tools/bin/hatchling build -t wheel -d dist \
-    && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-deps --no-index --root /tree dist/*.whl \
+    && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-deps --no-index --no-warn-script-location \
+        --root /tree dist/*.whl \
     && install -d -m 1777 /tree/results
 WORKDIR /tree/opt/har-lab
 COPY LICENSE ./

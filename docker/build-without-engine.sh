@@ -15,21 +15,22 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 readonly BASE=docker.io/library/python:3.11-slim-bookworm IMAGE=localhost/har-lab
-cd "$(dirname "$0")/.."
 
 results='' user=4711:4711 scratch='' mounts=() places=() build_args=()
 while (($#)); do
+    [[ $# -gt 1 || $1 != --* || $1 == -- ]] || { echo "$1 lacks its value, or is no option; see the head of $0." >&2 && exit 2; }
     case $1 in
-        --results) results=$2 ;;
+        --results) results=$(realpath -m "$2") ;;
         --user) user=$2 ;;
         --mount) mounts+=(--volume "$2:ro") && places+=("${2#*:}") ;;
         --build-arg) build_args+=(--build-arg "$2") ;;
-        --scratch) scratch=$2 ;;
+        --scratch) scratch=$(realpath -m "$2") ;;
         --) shift && break ;;
         *) echo "$1 is not an option; the head of $0 lists them." >&2 && exit 2 ;;
     esac
-    shift 2 || { echo "An option lacks its value." >&2 && exit 2; }
+    shift 2
 done
+cd "$(dirname "$0")/.." # the build context
 
 if [[ -z $scratch ]]; then
     scratch=$(mktemp -d)
@@ -60,7 +61,7 @@ forget_mounts() { # what was mounted during the build leaves an empty file or fo
     container=$(store from --pull-never "$IMAGE")
     root=$(store mount "$container")
     for place in "${places[@]}"; do
-        find "$root$place" -maxdepth 0 -empty -delete
+        find "${root:?}$place" -maxdepth 0 -empty -delete
     done
     store commit --rm "$container" "$IMAGE"
 }
@@ -77,7 +78,7 @@ run_image() {
     export scratch
     # shellcheck disable=SC2016 # expanded by the inner shell
     unshare --net -- bash -c 'ip link set lo up && store run "$@"' store \
-        --isolation chroot --user "$user" --volume "$(realpath "$results"):/results" "$container" -- "${command[@]}"
+        --isolation chroot --user "$user" --volume "$results:/results" "$container" -- "${command[@]}"
     store rm "$container" >/dev/null
     echo "Ended after $((SECONDS - seconds)) s. Owners and number of the files in $results:"
     find "$results" -type f -printf '%u:%g (%U:%G)\n' | sort | uniq -c
