@@ -12,7 +12,7 @@ RUN python3 -m venv /opt/tools \
     && /opt/tools/bin/pip install -c constraints.txt hatchling \
     && python3 -m venv --without-pip /opt/venv
 # CPU builds of torch; the default build for Linux carries several GB of CUDA libraries. Empty: pip's own index.
-# Without its dependencies, because that index holds them in other versions than the constraints name.
+# Without its dependencies, because that index may lack the versions that the constraints name.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN /opt/tools/bin/pip --python /opt/venv/bin/python install --no-deps -c constraints.txt \
         ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch
