@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import string
 from collections.abc import Iterable
 
+from har.datasets import recipe
 from har.datasets.card import Card, Files, Format, Intervals, Source, Table
+from har.datasets.patterns import groups_of, problems_of
 from har.datasets.readers import READERS
-from har.datasets.recipe import problems_of
 from har.datasets.units import SI
 from har.errors import candidates
 
@@ -43,7 +43,7 @@ def contradictions(card: Card) -> list[str]:
             f"{key}: {name!r} is not an activity. {candidates(name, names)}" for name in given if name not in names
         ]
     problems += _source(card.source) + _repeated(card) + _splits(card)
-    problems += [f"preparation.{problem}" for problem in problems_of(card.preparation, card.rate_hz)]
+    problems += [f"preparation.{problem}" for problem in recipe.problems_of(card.preparation, card.rate_hz)]
     if (card.files is None) == (card.reader == "files"):
         needed = "needs" if card.files is None else "does not read"
         problems.append(f"files: the reader {card.reader!r} {needed} this section")
@@ -146,6 +146,8 @@ def _files(card: Card, files: Files) -> list[str]:
         problems.append(
             "files: nothing says who the subject is: put {subject} into the path, or give groups: {subject: COLUMN}"
         )
+    if files.join == "time" and len(files.tables) > 1 and files.label is not None and files.label.drop:
+        problems.append("files.label.drop: files that are joined by time cannot lose rows of one of them")
     if files.chain is not None:
         problems += _choice("files.chain", files.chain, groups)
     return problems + _label(files, groups)
@@ -153,7 +155,9 @@ def _files(card: Card, files: Files) -> list[str]:
 
 def _table(card: Card, files: Files, table: Table, where: str) -> list[str]:
     """Return what is wrong with one table."""
-    problems = pattern_problems(table.path, f"{where}.path") + _format(table.format, f"{where}.format")
+    problems = [f"{where}.path: {problem}" for problem in problems_of(table.path)] + _format(
+        table.format, f"{where}.format"
+    )
     names = [channel.name for channel in card.channels]
     problems += [
         f"{where}.columns: {name!r} is not a channel. {candidates(name, names)}"
@@ -222,7 +226,9 @@ def _label(files: Files, groups: list[str]) -> list[str]:
 def _intervals(files: Files, intervals: Intervals, groups: list[str]) -> list[str]:
     """Return what is wrong with a file of intervals."""
     where = "files.label.intervals"
-    problems = pattern_problems(intervals.path, f"{where}.path") + _format(intervals.format, f"{where}.format")
+    problems = [f"{where}.path: {problem}" for problem in problems_of(intervals.path)] + _format(
+        intervals.format, f"{where}.format"
+    )
     problems += _choice(f"{where}.counting", intervals.counting, _COUNTINGS)
     problems += [
         f"{where}.columns: key {key!r} is missing"
@@ -231,7 +237,7 @@ def _intervals(files: Files, intervals: Intervals, groups: list[str]) -> list[st
     ]
     keys = [
         *(key for key in intervals.columns if key not in ("activity", "start", "stop")),
-        *pattern_groups(intervals.path),
+        *groups_of(intervals.path),
     ]
     problems += [
         f"{where}: {key!r} is not a group of the files. {candidates(key, groups)}" for key in keys if key not in groups
@@ -246,25 +252,4 @@ def _intervals(files: Files, intervals: Intervals, groups: list[str]) -> list[st
 
 def group_names(table: Table) -> list[str]:
     """Return the groups of a table: those of its path, in order, then those of its columns."""
-    return [*pattern_groups(table.path), *table.groups]
-
-
-def pattern_groups(pattern: str) -> list[str]:
-    """Return the groups of a path's pattern, in order, each once."""
-    return list(dict.fromkeys(name for _, name, _, _ in string.Formatter().parse(pattern) if name))
-
-
-def pattern_problems(pattern: str, where: str) -> list[str]:
-    """Return what is wrong with a path's pattern."""
-    try:
-        parts = [(name, spec) for _, name, spec, _ in string.Formatter().parse(pattern) if name is not None]
-    except ValueError as error:
-        return [f"{where}: {pattern!r} is no pattern ({error})"]
-    problems = [
-        f"{where}: {{{name}{':' * bool(spec)}{spec}}} is no group: {{name}} or {{name:d}} is expected"
-        for name, spec in parts
-        if not re.fullmatch(r"[a-z][a-z_]*", name) or spec not in ("", "d")
-    ]
-    if pattern.startswith("/") or ".." in pattern.split("/") or "\\" in pattern:
-        problems.append(f"{where}: {pattern!r} must lie below the source; folders are divided by '/'")
-    return problems
+    return [*groups_of(table.path), *table.groups]

@@ -1,5 +1,6 @@
 """What every built-in card promises, shown on a small fake in its true layout; new cards are picked up."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -74,13 +75,18 @@ def test_preparing_twice_gives_the_same_bytes(name, prepared, tmp_path):
 @every_card
 def test_a_changed_source_is_refused_and_leaves_no_store(name, prepared, tmp_path):
     card, written, _ = prepared(name)
-    broken = Path(shutil.copy(written["source"], tmp_path))
-    content = bytearray(broken.read_bytes())
+    broken = tmp_path / written["source"].name
+    if written["source"].is_dir():
+        shutil.copytree(written["source"], broken)
+        path = next((broken / (card.source.root or "")).glob(card.source.tree.files))
+    else:
+        path = Path(shutil.copy(written["source"], broken))
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    broken.write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(DataError, match="SHA-256"):
         prepare(card, source=broken, root=tmp_path)
-    assert [path.name for path in (tmp_path / "prepared").iterdir() if path.is_dir()] == []
+    assert [path.name for path in tmp_path.glob("prepared/*") if path.is_dir()] == []
 
 
 @every_card
@@ -89,7 +95,7 @@ def test_a_source_that_its_card_does_not_describe_is_refused(name, prepared, tmp
     one_less = {**card.facts.rows_per_activity}
     activity = next(iter(one_less))
     one_less[activity] -= 1
-    facts = type(card.facts)(card.facts.recordings, card.facts.rows + 1, one_less)
+    facts = dataclasses.replace(card.facts, rows=card.facts.rows + 1, rows_per_activity=one_less)
     wrong = type(card)(**{**vars(card), "facts": facts, "subjects": (*card.subjects, "nobody")})
     with pytest.raises(DataError) as caught:
         prepare(wrong, source=written["source"], root=tmp_path)

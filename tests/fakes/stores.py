@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from har.datasets.card import Activity, Card, Channel, Facts, Source
+from har.datasets.card import Activity, Card, Channel, Facts, Source, Tree
+from har.datasets.fetch import tree_sha256
 from har.datasets.recording import Recording, natural_order
 from har.datasets.registry import get_card
 from har.windows.store import Store
@@ -23,9 +24,19 @@ def faked(name: str, folder: Path, **options: Any) -> tuple[Card, dict[str, Any]
     written = importlib.import_module(f"tests.fakes.{name.replace('-', '_')}").write(folder, **options)
     card = get_card(name)
     rows = {activity.name: written["rows_per_code"][activity.code] for activity in card.activities}
-    digest = hashlib.sha256(written["source"].read_bytes()).hexdigest()
-    source = dataclasses.replace(card.source, sha256=digest)
-    return dataclasses.replace(card, source=source, facts=Facts(written["recordings"], written["rows"], rows)), written
+    facts = Facts(written["recordings"], written["rows"], rows, files=written.get("files"))
+    return dataclasses.replace(card, source=_hashed(card.source, written["source"]), facts=facts), written
+
+
+def _hashed(source: Source, place: Path) -> Source:
+    """Return the source of a card with the hashes of a fake."""
+    if place.is_file():
+        return dataclasses.replace(source, sha256=hashlib.sha256(place.read_bytes()).hexdigest())
+    if source.tree is None:
+        return source
+    folder = place / (source.root or "")
+    digest = tree_sha256(folder, list(folder.glob(source.tree.files)))
+    return dataclasses.replace(source, tree=Tree(source.tree.files, digest))
 
 
 def plain_card(activities: Sequence[str] = ("walk", "sit"), null: str | None = None, **changes: Any) -> Card:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from har.errors import DataError
+
 if TYPE_CHECKING:
     from har.datasets.card import Card
     from har.datasets.recording import RawRecording
@@ -27,8 +29,16 @@ def read(card: Card, source: Path) -> Iterator[RawRecording]:
         source: The file or folder that `har.datasets.fetch.locate` found.
 
     Raises:
-        DataError: The files are damaged or not what the card says.
+        DataError: The files are damaged or not what the card says, or a subject has no label at all.
     """
-    module = importlib.import_module(READERS[card.reader])
-    recordings: Iterator[RawRecording] = module.read(card, source)
-    return recordings
+    labelled: dict[str, tuple[bool, str]] = {}
+    for recording in importlib.import_module(READERS[card.reader]).read(card, source):
+        before, place = labelled.get(recording.subject, (False, recording.place))
+        labelled[recording.subject] = (before or bool((recording.label_T >= 0).any()), place)
+        yield recording
+    for subject, (has_labels, place) in labelled.items():
+        if not has_labels:
+            raise DataError(
+                f"{card.name}: no sample of subject {subject} has a label ({place}).",
+                "Correct the card or the labels; or leave the subject's files out.",
+            )

@@ -1,0 +1,103 @@
+"""Gathering: which files of a folder belong together, so that they are read as one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from har.datasets.card import Files
+from har.datasets.patterns import find, groups_of
+from har.datasets.recording import natural_key, natural_order
+from har.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """Files that are read together.
+
+    Attributes:
+        groups: Of their paths, without the chained one.
+        files: For each table its pieces in order, relative to the source.
+        lacks: Patterns of the tables of which there is no file, where the card leaves such units out.
+    """
+
+    groups: dict[str, str]
+    files: tuple[tuple[str, ...], ...]
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All files."""
+        return tuple(name for names in self.files for name in names)
+
+
+def units_of(files: Files, source: Path) -> list[Unit]:
+    """Return what a source holds, by subject and the other groups, in natural order.
+
+    Args:
+        files: What the card says.
+        source: The folder.
+
+    Raises:
+        DataError: No file matches, two files are the same piece of a recording, or one has no counterpart.
+    """
+    found = [_pieces(files, source, table.path) for table in files.tables]
+    names = [name for name in groups_of(files.tables[0].path) if name != files.chain]
+    names.sort(key=lambda name: name != "subject")  # by subject first; sorting keeps the order of the others
+    keys = {key for pieces in found for key in pieces}
+    order = sorted(keys, key=lambda key: [natural_key(dict(key)[name]) for name in names])
+    return [_unit(files, source, dict(key), [pieces.get(key, {}) for pieces in found]) for key in order]
+
+
+def _pieces(files: Files, source: Path, pattern: str) -> dict[frozenset[tuple[str, str]], dict[str, str]]:
+    """Return groups → value of the chained group (empty without one) → file, for one table."""
+    found: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+    for name, groups in find(source, pattern):
+        number = groups.pop(files.chain, "") if files.chain else ""
+        pieces = found.setdefault(frozenset(groups.items()), {})
+        if number in pieces:
+            what = f"{source / pieces[number]} and {source / name} are two files for one recording ({_named(groups)})."
+            raise DataError(what, f"Remove one of them, or tell them apart by another group in {pattern}.")
+        pieces[number] = name
+    if not found:
+        there = natural_order(path.name for path in source.iterdir())[:6] if source.is_dir() else []
+        what = f"no file in {source} matches {pattern}."
+        raise DataError(what, f"There are: {', '.join(there) or 'none'}. Correct --source, or `path` in the card.")
+    return found
+
+
+def _unit(files: Files, source: Path, groups: dict[str, str], pieces: list[dict[str, str]]) -> Unit:
+    """Return one unit, after its tables were found to have the same pieces without a hole."""
+    lacks = tuple(table.path for table, own in zip(files.tables, pieces, strict=True) if not own)
+    ordered = [natural_order(own) for own in pieces]
+    there = [own[number] for own, numbers in zip(pieces, ordered, strict=True) for number in numbers]
+    if lacks and files.incomplete == "refuse":
+        what = f"{source / there[0]} has no counterpart {lacks[0]} ({_named(groups)})."
+        raise DataError(what, "Get the missing file; or set files.incomplete: leave-out in the card.")
+    complete = next(numbers for numbers in ordered if numbers)
+    for numbers in ordered:
+        if numbers and numbers != complete:
+            different = natural_order(set(numbers) ^ set(complete))[0]
+            what = (
+                f"{source / there[0]} and its counterparts: piece {different} of {_named(groups)} is in one table only."
+            )
+            raise DataError(what, "Get the missing file.")
+    holes = [n for n in _holes(complete) if files.chain]
+    if holes:
+        what = f"{source / there[0]} … {there[-1]}: piece {holes[0]} of {_named(groups)} is missing."
+        raise DataError(what, "Pieces that are chained have no gaps between them: get the missing file.")
+    files_of = tuple(tuple(own[number] for number in numbers) for own, numbers in zip(pieces, ordered, strict=True))
+    return Unit(groups, files_of, lacks)
+
+
+def _holes(numbers: list[str]) -> list[int]:
+    """Return the whole numbers that are missing between the first and the last; none for text."""
+    if not all(number.isdecimal() for number in numbers):
+        return []
+    found = {int(number) for number in numbers}
+    return [n for n in range(min(found), max(found)) if n not in found]
+
+
+def _named(groups: dict[str, str]) -> str:
+    """Return groups for a message."""
+    return ", ".join(f"{name} {value}" for name, value in groups.items()) or "the only one"

@@ -1,0 +1,67 @@
+"""Loaded tables: rows with their places in files, their clock, and their channels. T = samples, C = channels."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from har.datasets.card import Table
+from har.datasets.diagnosis import line_of_row
+from har.datasets.tables import TableData
+from har.errors import DataError
+
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """One table of a unit: its pieces one after the other.
+
+    Attributes:
+        table: What the card says about it.
+        data: All rows.
+        paths: The pieces.
+        rows: Of each piece.
+    """
+
+    table: Table
+    data: TableData
+    paths: tuple[Path, ...]
+    rows: tuple[int, ...]
+
+    def place(self, row: int) -> str:
+        """Return file and line of a row."""
+        piece = 0
+        while row >= self.rows[piece]:
+            row -= self.rows[piece]
+            piece += 1
+        path = self.paths[piece]
+        if self.table.format.variable is not None:
+            return f"{path}, row {row + 1}"
+        return f"{path}, line {line_of_row(path, self.table.format, row)}"
+
+    def time_s(self) -> NDArray[np.float64] | None:
+        """Return the timestamps, or None where the table has none."""
+        time = self.table.time
+        if time is None:
+            return None
+        if time.unit != "datetime":
+            return self.data.numbers[time.column] * _SECONDS[time.unit]
+        words = self.data.words[time.column]
+        try:
+            moments = pd.to_datetime(pd.Series(words.texts, dtype=object), utc=True, format="ISO8601")
+        except ValueError as error:
+            what = f"{self.paths[0]}: timestamps in column {time.column!r} cannot be read ({error})."
+            raise DataError(what, "Date and time are written as in 2024-05-31 13:45:00.25 (ISO 8601).") from None
+        seconds = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(np.float64)
+        time_s: NDArray[np.float64] = np.append(seconds, np.nan)[words.index_T]
+        return time_s
+
+    def channel(self, name: str, start: int, stop: int) -> NDArray[np.float64]:
+        """Return rows of a channel, the sum of its columns."""
+        first, *others = (self.data.numbers[column][start:stop] for column in self.table.columns[name])
+        return sum(others, start=first)

@@ -1,0 +1,231 @@
+"""Tables: the columns of one text file or MATLAB matrix that a card asks for.
+
+Text is parsed by pyarrow, to the nearest float64. What pyarrow does not know (runs of blanks as delimiter, comments,
+stripped characters) is evened out in the bytes before. When anything is wrong, `har.datasets.diagnosis` looks for the
+line. T = samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+from numpy.typing import NDArray
+
+from har.datasets.card import Format
+from har.datasets.diagnosis import MISSING, explain, fields_of, refuse_binary
+from har.errors import DataError, candidates
+
+_BOM = b"\xef\xbb\xbf"
+Column = int | str
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """A column of text: `texts[index_T]`, and index -1 where the cell is empty or missing."""
+
+    index_T: NDArray[np.integer[Any]]
+    texts: list[str]
+
+    def at(self, row: int) -> str:
+        """Return the text of a row in which it is not missing."""
+        return self.texts[int(self.index_T[row])]
+
+
+@dataclasses.dataclass(frozen=True)
+class TableData:
+    """The columns that were asked for.
+
+    Attributes:
+        rows: Of the table.
+        width: Columns that the file has.
+        numbers: float64 (rows,) by column; NaN where a value is missing.
+        words: Text by column.
+    """
+
+    rows: int
+    width: int
+    numbers: dict[Column, NDArray[np.float64]]
+    words: dict[Column, Words]
+
+
+def read_table(path: Path, layout: Format, numbers: Sequence[Column], words: Sequence[Column]) -> TableData:
+    """Read some columns of a table.
+
+    Args:
+        path: A text file, or a MATLAB file when the layout names a variable.
+        layout: How it is written.
+        numbers: Columns of numbers, by 1-based number or by name.
+        words: Columns of text.
+
+    Raises:
+        DataError: The file is empty, is no text, or is not what the layout says; file and line are named.
+    """
+    if layout.variable is not None:
+        return _read_matrix(path, layout.variable, numbers, words)
+    content = path.read_bytes()
+    refuse_binary(path, content)
+    names, body = _body(path, content, layout)
+    places = {column: _place(path, column, names) for column in dict.fromkeys([*numbers, *words])}
+    try:
+        table = _parse(body, layout, len(names), [places[c] for c in numbers], [places[c] for c in words])
+    except pa.ArrowInvalid as error:
+        raise explain(path, content, layout, names, {places[c] for c in numbers}, str(error)) from None
+    if table.num_rows == 0:
+        raise DataError(f"{path} has no rows{' after its header' if layout.header else ''}.", "Get the file again.")
+    return TableData(
+        rows=table.num_rows,
+        width=len(names),
+        numbers={column: table[str(places[column])].to_numpy() for column in numbers},
+        words={column: _words(table[str(places[column])]) for column in words},
+    )
+
+
+def _body(path: Path, content: bytes, layout: Format) -> tuple[list[str], bytes | pa.Buffer]:
+    """Return the names of the columns (their numbers without a header), and the rows in a form that pyarrow reads."""
+    start = len(_BOM) if content.startswith(_BOM) else 0
+    for _ in range(layout.skip_rows):
+        start = content.find(b"\n", start) + 1 or len(content)
+    body = content[start:] if start else content
+    if layout.comment and layout.comment.encode() in body:
+        body = re.sub(rb"(?m)^[ \t]*" + re.escape(layout.comment.encode()) + rb".*\n?", b"", body)
+    if layout.strip:
+        body = re.sub(b"[" + re.escape(layout.strip.encode()) + rb"]+[ \t]*(?=\r?\n|\Z)", b"", body)
+    if layout.delimiter == "whitespace":
+        body = _single_blanks(body)
+    body = body.lstrip(b"\r\n")
+    end = body.find(b"\n") + 1 or len(body)
+    first = fields_of(body[:end].decode(), layout)
+    if not body or body.isspace():
+        raise DataError(f"{path} has no rows.", "Get the file again, or correct skip_rows in the card.")
+    if not layout.header:
+        return [str(i + 1) for i in range(len(first))], body
+    return first, pa.py_buffer(body).slice(end)
+
+
+def _single_blanks(body: bytes) -> bytes:
+    """Return the text with one blank between values, and none at the ends of lines."""
+    is_blank = np.frombuffer(body, np.uint8) <= ord(" ")
+    if b"\t" not in body and not (is_blank[1:] & is_blank[:-1]).any() and not body.startswith(b" "):
+        return body  # the usual case, found in a tenth of the time that searching for pairs of bytes takes
+    body = body.replace(b"\t", b" ")
+    while b"  " in body:
+        body = body.replace(b"  ", b" ")
+    for blank, plain in ((b"\n ", b"\n"), (b" \n", b"\n"), (b" \r\n", b"\r\n")):
+        if blank in body:
+            body = body.replace(blank, plain)
+    return body.strip(b" ")
+
+
+def _place(path: Path, column: Column, names: list[str]) -> int:
+    """Return the index of a column.
+
+    Raises:
+        DataError: There is none, or its name stands twice.
+    """
+    if isinstance(column, int):
+        if column > len(names):
+            what = f"{path} has {len(names)} columns, but the card names column {column}."
+            raise DataError(what, f"Correct columns or delimiter in the card; the first line has: {names[:8]}.")
+        return column - 1
+    if names.count(column) != 1:
+        count = "no column" if column not in names else "more than one column"
+        raise DataError(f"{path}, header: {count} {column!r}.", _which(column, names))
+    return names.index(column)
+
+
+def _which(column: str, names: list[str]) -> str:
+    """Return what to do about a column that is not in a header."""
+    if column in names:
+        return "Give its number in the card."
+    if len(names) == 1:
+        return f"The header has a single column, {names[0]!r}: is `delimiter` right in the card?"
+    return candidates(column, names)
+
+
+def _parse(body: bytes | pa.Buffer, layout: Format, width: int, numbers: list[int], words: list[int]) -> pa.Table:
+    """Parse the rows into float64 and dictionary columns, named by their index."""
+    types: dict[str, Any] = {str(i): pa.float64() for i in numbers}
+    types.update({str(i): pa.dictionary(pa.int32(), pa.string()) for i in words})
+    delimiter = " " if layout.delimiter == "whitespace" else layout.delimiter
+    buffer = pa.py_buffer(body)
+    if buffer.size == 0:
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    return pc.read_csv(
+        buffer,
+        read_options=pc.ReadOptions(use_threads=False, column_names=[str(i) for i in range(width)]),
+        parse_options=pc.ParseOptions(delimiter=delimiter),
+        convert_options=pc.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=[*MISSING, *layout.missing],
+            strings_can_be_null=True,
+            decimal_point=layout.decimal,
+        ),
+    )
+
+
+def _words(column: pa.ChunkedArray) -> Words:
+    """Return a column of text, without blanks at the ends of the values."""
+    whole = column.unify_dictionaries().combine_chunks()
+    index_T = whole.indices.fill_null(-1).to_numpy()
+    return Words(index_T, [value.strip() for value in whole.dictionary.to_pylist()])
+
+
+def _read_matrix(path: Path, variable: str, numbers: Sequence[Column], words: Sequence[Column]) -> TableData:
+    """Read columns of a matrix in a MATLAB file (version 5)."""
+    import scipy.io
+
+    try:
+        content = scipy.io.loadmat(path, variable_names=[variable])
+        there = [name for name, _, _ in scipy.io.whosmat(path)] if variable not in content else []
+    except Exception as error:  # noqa: BLE001 - scipy raises whatever damaged bytes lead to
+        raise DataError(f"{path} is no MATLAB file of version 5 ({error}).", "Get the file again.") from None
+    if variable not in content:
+        raise DataError(f"{path}: there is no variable {variable!r}.", candidates(variable, there))
+    matrix = content[variable]
+    if matrix.ndim != 2 or not matrix.size or not np.issubdtype(matrix.dtype, np.number):
+        raise DataError(f"{path}: {variable} is {matrix.dtype} of shape {matrix.shape}, no matrix of numbers.")
+    names = [str(i + 1) for i in range(matrix.shape[1])]
+    columns = {c: matrix[:, _place(path, c, names)].astype(np.float64) for c in dict.fromkeys([*numbers, *words])}
+    return TableData(
+        rows=len(matrix),
+        width=matrix.shape[1],
+        numbers={column: columns[column] for column in numbers},
+        words={column: _numbers_as_words(columns[column]) for column in words},
+    )
+
+
+def _numbers_as_words(values_T: NDArray[np.float64]) -> Words:
+    """Return numbers as a person writes them: 3 and not 3.0."""
+    values, index_T = np.unique(values_T, return_inverse=True)
+    index_T = np.where(np.isnan(values_T), -1, index_T)
+    return Words(index_T, [f"{value:.17g}" for value in values])
+
+
+def concatenated(pieces: Sequence[TableData]) -> TableData:
+    """Return tables of equal columns as one, in their order."""
+    if len(pieces) == 1:
+        return pieces[0]
+    words = {}
+    for column in pieces[0].words:
+        texts = list(dict.fromkeys(text for piece in pieces for text in piece.words[column].texts))
+        place = {text: i for i, text in enumerate(texts)}
+        parts = []
+        for piece in pieces:
+            own = piece.words[column]
+            index = np.array([*(place[text] for text in own.texts), -1])
+            parts.append(index[own.index_T])
+        words[column] = Words(np.concatenate(parts), texts)
+    return TableData(
+        rows=sum(piece.rows for piece in pieces),
+        width=pieces[0].width,
+        numbers={c: np.concatenate([piece.numbers[c] for piece in pieces]) for c in pieces[0].numbers},
+        words=words,
+    )
