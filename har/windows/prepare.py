@@ -93,6 +93,7 @@ def prepare(
     recipe: Recipe | None = None,
     name: str | None = None,
     thorough: bool = False,
+    allow_download: bool = False,
 ) -> Path:
     """Make the store of a data set, unless a complete one made from the same card by the same recipe is there.
 
@@ -106,6 +107,7 @@ def prepare(
         recipe: What is done to the signals; None for the card's recipe. Another one needs a name of its own.
         name: Of the store; None for the card's.
         thorough: See `is_prepared`.
+        allow_download: Whether a source that is not here may be downloaded.
 
     Returns:
         The store's folder.
@@ -121,7 +123,7 @@ def prepare(
     asked: dict[str, Any] = {"recipe": plan.recipe, "name": folder.name, "thorough": thorough}
     if is_prepared(card, root, **asked):
         return folder
-    path = locate(card, source)
+    path = locate(card, source, root=root, allow_download=allow_download)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not is_prepared(card, root, **asked):

@@ -218,8 +218,8 @@ def _require_epochs(epochs: list[int]) -> None:
     """Refuse clocks of which one was set anew more often than another."""
     if len(set(epochs)) > 1:
         raise DataError(
-            f"its clocks were set anew {' and '.join(str(count - 1) for count in epochs)} times: "
-            "which of their times belong together is not known.",
+            f"one of its clocks was set anew {min(epochs) - 1} times, another one {max(epochs) - 1} times: which of "
+            "their times belong together is not known.",
             "Prepare the sensors one by one (--sensors, --sites), or mend the timestamps.",
         )
 
