@@ -24,7 +24,8 @@ def main(args: list[str]) -> int:
     """
     parser = CommandParser("prepare", "Verify a data set's source, convert it to SI units, write its store.", _EXAMPLES)
     parser.add_argument("data_set", metavar="NAME|CARD.yaml", help="a built-in data set, or the file of a card")
-    parser.add_argument("--source", metavar="PATH", help="the raw data, where they are not in their usual place")
+    parser.add_argument("--source", metavar="PATH", help="the raw data: a folder, or the official archive")
+    parser.add_argument("--download", action="store_true", help="download the raw data where they are not here")
     parser.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
     options = parser.parse_args(args)
 
@@ -33,7 +34,7 @@ def main(args: list[str]) -> int:
         folder = store_folder(card.name, options.root)
         print(f"{card.name} is already prepared: every file has the hash that its manifest states.")
     else:
-        folder = prepare(card, source=options.source, root=options.root, thorough=True)
+        folder = prepare(card, source=options.source, root=options.root, thorough=True, allow_download=options.download)
         print(f"{card.name}: {_verified(Store.open(folder), has_facts=card.facts is not None)}")
     print(f"Store: {folder}")
     return 0

@@ -3,8 +3,8 @@
 The ladder for data that are downloaded, from the first rung that holds:
 
     prepared   `har.windows.prepare` found a matching store, and nobody asks for the source
-    unpacked   <data root>/raw/<name>/files, or what a person unpacked into <data root>/raw/<name>
-    archive    <data root>/raw/<name>/<archive>: hash checked, unpacked
+    unpacked   <data root>/raw/<archive>/files, or what a person unpacked into <data root>/raw/<archive>
+    archive    <data root>/raw/<archive>/<archive>.zip: hash checked, unpacked
     download   where it was allowed: into the place above, resumed, hash checked, unpacked
     nothing    an error with both ways out: the command that downloads, and `--source`
 
@@ -57,8 +57,12 @@ def locate(
 
 
 def raw_folder(card: Card, root: str | Path | None = None) -> Path:
-    """Return where the raw data of a card lie: archives, and what was unpacked from them in `files`."""
-    return data_root(root) / "raw" / card.name
+    """Return where the raw data of a card lie: archives, and what was unpacked from them in `files`.
+
+    Cards of one archive share its folder.
+    """
+    archives = card.source.archives
+    return data_root(root) / "raw" / (Path(archives[0].name).stem if archives else card.name)
 
 
 def rung(card: Card, root: str | Path | None = None) -> str:

@@ -174,7 +174,7 @@ def test_a_given_archive_is_checked_and_unpacked_under_the_data_root(official, t
     outer, unpacked = official
     shutil.rmtree(unpacked)
     folder = locate(_card(outer), outer, root=tmp_path / "data")
-    assert folder == tmp_path / "data" / "raw" / "plain" / "files" / "MHEALTHDATASET"
+    assert folder == tmp_path / "data" / "raw" / "m" / "files" / "MHEALTHDATASET"
     with pytest.raises(DataError, match="it was not opened"):
         locate(_card(outer, sha256="0" * 64), outer, root=tmp_path / "data")
 
@@ -247,7 +247,7 @@ def test_a_full_disk_leaves_nothing_unpacked(official, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(OSError, match="are free"):
         locate(_card(outer), outer, root=tmp_path / "data")
-    assert not [path for path in (tmp_path / "data" / "raw" / "plain").iterdir() if path.is_dir()]
+    assert not [path for path in (tmp_path / "data" / "raw" / "m").iterdir() if path.is_dir()]
 
 
 def test_the_tree_hash_is_the_one_that_is_written_down(tmp_path):
