@@ -1,0 +1,320 @@
+"""Statistics measured anew: exact ones are those of everything at once, and measuring leaves no trace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from har.errors import DataError
+from har.norms.layers import AllSensors
+from har.norms.statistics import (
+    Averaged,
+    Pooled,
+    adapted,
+    by_depth,
+    measure,
+    measure_by_layer,
+    replaced,
+    snapshot,
+    statistics_layers,
+    weighted,
+    write,
+)
+
+
+def network(channels: int = 3, *, dropout: float = 0.3, bare_first: bool = False) -> nn.Module:
+    """Two norms with a convolution, an activation and dropout between them, with statistics of some past."""
+    net = nn.Sequential(
+        nn.BatchNorm2d(channels),
+        nn.Conv2d(channels, 4, (3, 1)),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.BatchNorm2d(4),
+    )
+    for layer in (net[0], net[4]):
+        layer.running_mean.normal_()
+        layer.running_var.uniform_(0.5, 2.0)
+        layer.weight.data.uniform_(0.5, 2.0)
+    if bare_first:
+        net[0] = nn.Identity()
+    return net.double()
+
+
+def windows(count: int = 23, channels: int = 3, samples: int = 9) -> Tensor:
+    """Windows that share an offset each, so that batches differ."""
+    return torch.randn(count, channels, samples, 1, dtype=torch.float64) + 2 * torch.randn(
+        count, channels, 1, 1, dtype=torch.float64
+    )
+
+
+def state(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.sampled_from([0.0, 1e4]), st.integers(0, 2**31 - 1))
+def test_pooled_moments_are_those_of_everything_at_once(sizes: list[int], offset: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = (torch.randn(sum(sizes), 3, 5, generator=generator) * 2 + offset).float()
+    x[:, 1] -= offset  # channels of their own
+    collector = Pooled()
+    for batch in x.split(sizes):
+        collector.add(batch)
+    mean_C, variance_C = collector.moments()
+    torch.testing.assert_close(mean_C, x.double().mean((0, 2)), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(variance_C, x.double().var((0, 2), correction=0), rtol=1e-9, atol=1e-12)
+
+
+def test_a_formula_in_float32_would_fail_where_merging_does_not() -> None:
+    x = (torch.randn(4000, 1, 4) * 2 + 1e4).float()
+    collector = Pooled()
+    for batch in x.split(32):
+        collector.add(batch)
+    naive = (x**2).mean() - x.mean() ** 2
+    exact = x.double().var(correction=0)
+    assert abs(naive.double() - exact) > 0.1
+    assert abs(collector.moments()[1][0] - exact) < 1e-6
+
+
+def test_averages_are_those_that_torch_keeps_without_momentum() -> None:
+    x = windows()
+    collector = Averaged()
+    norm = nn.BatchNorm2d(3, momentum=None).double()
+    for batch in x.split(5):
+        collector.add(batch)
+        norm(batch)
+    for mine, torchs in zip(collector.moments(), (norm.running_mean, norm.running_var), strict=True):
+        torch.testing.assert_close(mine, torchs)
+
+
+def test_averaged_variance_is_low_by_the_share_between_windows_and_pooled_is_not() -> None:
+    """E[unbiased v_B] / σ² = 1 − ρ·(T − 1)/(B·T − 1) for windows that share an offset of variance ρ."""
+    share, samples, size, count, channels = 0.66, 20, 4, 8000, 8  # the channels repeat the experiment
+    own, shared = torch.randn(count, channels, samples), torch.randn(count, channels, 1)
+    x = math.sqrt(1 - share) * own + math.sqrt(share) * shared
+    pooled, averaged = Pooled(), Averaged()
+    for batch in x.split(size):
+        pooled.add(batch)
+        averaged.add(batch)
+    expected = 1 - share * (samples - 1) / (size * samples - 1)
+    assert averaged.moments()[1].mean().item() == pytest.approx(expected, abs=0.03)  # seven standard errors
+    assert pooled.moments()[1].mean().item() == pytest.approx(1.0, abs=0.03)
+    assert expected < 0.85
+
+
+@pytest.mark.parametrize("sizes", [[23], [8, 8, 7], [1, 22], [5, 1, 1, 16]])
+def test_layer_by_layer_equals_one_batch_of_everything(sizes: list[int]) -> None:
+    net, x = network(), windows()
+    at_once = measure(net, [x])
+    by_layer = measure_by_layer(net, list(x.split(sizes)))
+    assert list(by_layer) == ["0", "4"]
+    for name, values in by_layer.items():
+        for buffer, value in values.items():
+            torch.testing.assert_close(value, at_once[name][buffer], rtol=1e-9, atol=1e-12)
+    mean_C = x.mean((0, 2, 3))
+    torch.testing.assert_close(by_layer["0"]["running_mean"], mean_C)
+
+
+def test_in_one_pass_the_first_norm_is_exact_and_the_second_depends_on_batches() -> None:
+    net, x = network(), windows()
+    at_once, in_batches = measure(net, [x]), measure(net, x.split(4))
+    torch.testing.assert_close(in_batches["0"], at_once["0"])
+    assert not torch.allclose(in_batches["4"]["running_var"], at_once["4"]["running_var"], rtol=1e-3)
+
+
+def test_with_exact_statistics_inference_is_training_with_everything_in_one_batch() -> None:
+    net, x = network(dropout=0.0), windows()
+    trained = net.train()(x)
+    with replaced(net, measure_by_layer(net, list(x.split(6)))):
+        torch.testing.assert_close(net.eval()(x), trained)
+
+
+def test_torchs_update_counts_short_batches_in_full_and_this_does_not() -> None:
+    net, x = network(), windows()
+    batches = list(x.split([22, 1]))
+    torch.optim.swa_utils.update_bn(batches, net)
+    assert not torch.allclose(net[0].running_mean, x.mean((0, 2, 3)))
+    torch.testing.assert_close(measure(net, batches)["0"]["running_mean"], x.mean((0, 2, 3)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_measuring_changes_neither_weights_nor_buffers_nor_modes_nor_the_random_state(training: bool) -> None:
+    net, x = network(), windows()
+    net.train(training)
+    net[4].train(not training)  # a frozen layer among others stays frozen
+    modes = [module.training for module in net.modules()]
+    before, random = state(net), torch.get_rng_state()
+    batches = list(x.split(5))
+    found = measure(net, batches)
+    measure(net, batches, collect=Averaged)
+    measure_by_layer(net, batches, adapt=by_depth())
+    adapted(net, x, weighted(0.5))
+    with replaced(net, found):
+        assert torch.equal(net[4].running_var, found["4"]["running_var"])
+    assert same(state(net), before)
+    assert [module.training for module in net.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert not any(module._forward_pre_hooks for module in net.modules())
+
+
+def test_a_failing_network_is_put_back_too() -> None:
+    net, x = network(), windows()
+    before = state(net.train())
+    with pytest.raises(RuntimeError):
+        measure(net, [x, x[:, :2]])
+    assert same(state(net), before)
+    assert all(module.training for module in net.modules())
+    assert not any(module._forward_pre_hooks for module in net.modules())
+
+
+def test_dropout_is_off_while_measuring() -> None:
+    x = windows()
+    torch.manual_seed(0)
+    net = network(dropout=0.9)
+    found = measure(net, [x])
+    net[3] = nn.Identity()
+    torch.testing.assert_close(measure(net, [x]), found)
+
+
+def test_without_a_batch_nothing_is_measured() -> None:
+    spent: Iterator[Tensor] = iter([windows()])
+    net = network()
+    measure(net, spent)
+    for batches in ([], spent):
+        with pytest.raises(DataError, match="not one batch"):
+            measure(net, batches)
+    with pytest.raises(DataError, match="not one batch"):
+        measure_by_layer(net, [])
+
+
+def test_layer_by_layer_refuses_what_gives_its_batches_once() -> None:
+    with pytest.raises(DataError, match="only once"):
+        measure_by_layer(network(), iter([windows()]))
+
+
+def test_values_that_are_not_finite_are_refused_and_nothing_is_written() -> None:
+    net, x = network(), windows()
+    x[3, 1] = math.nan
+    before = state(net)
+    for call in (measure, measure_by_layer):
+        with pytest.raises(DataError, match="running_mean of the norm 0 are not finite"):
+            call(net, [x])
+    with pytest.raises(DataError, match="not finite"):
+        adapted(net, x)
+    with pytest.raises(DataError, match="not finite"):
+        write(net, {"0": {"running_mean": torch.zeros(3)}, "4": {"running_var": torch.full((4,), math.inf)}})
+    assert same(state(net), before)
+
+
+def test_of_a_stream_each_batch_is_met_with_its_own_statistics() -> None:
+    net, x = network(dropout=0.0), windows()
+    torch.testing.assert_close(adapted(net, x), net.train()(x))
+    first, second = x.split([9, 14])
+    torch.testing.assert_close(adapted(net, second), net.train()(second))
+    assert not torch.allclose(adapted(net, x)[:9], adapted(net, first))
+
+
+def test_weight_0_is_running_and_weight_1_the_measured_statistics() -> None:
+    net, x = network(), windows()
+    batches = list(x.split(6))
+    own, exact = snapshot(net), measure_by_layer(net, batches)
+    for weight, expected in ((0.0, own), (1.0, exact)):
+        found = measure_by_layer(net, batches, adapt=weighted(weight))
+        for name, values in found.items():
+            for buffer, value in values.items():
+                torch.testing.assert_close(value, expected[name][buffer], rtol=1e-12, atol=1e-12)
+    assert torch.equal(adapted(net, x, weighted(0.0)), net.eval()(x))
+
+
+def test_a_later_norm_is_measured_behind_norms_that_are_mixed_already() -> None:
+    net, x = network(dropout=0.0), windows()
+    found = measure_by_layer(net, [x], adapt=weighted(0.3))
+    own = snapshot(net)
+    mean_C = 0.7 * own["0"]["running_mean"] + 0.3 * x.mean((0, 2, 3))
+    torch.testing.assert_close(found["0"]["running_mean"], mean_C)
+    with replaced(net, found):
+        deep = net.eval()[:4](x)
+        torch.testing.assert_close(net(x), adapted_reference(net, own, x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        found["4"]["running_mean"], 0.7 * own["4"]["running_mean"] + 0.3 * deep.mean((0, 2, 3)).detach()
+    )
+
+
+def adapted_reference(net: nn.Module, own: dict[str, dict[str, Tensor]], x: Tensor) -> Tensor:
+    """The stream's result for everything in one batch, from the network's own statistics."""
+    with replaced(net, own):
+        result: Tensor = adapted(net, x, weighted(0.3))
+    return result
+
+
+def test_by_depth_goes_geometrically_from_the_first_to_the_last_norm_and_mixes_deviations() -> None:
+    adapt = by_depth(0.1, 0.9)
+    own = {"running_mean": torch.tensor([1.0]), "running_var": torch.tensor([4.0])}
+    measured = {"running_mean": torch.tensor([0.0]).double(), "running_var": torch.tensor([16.0]).double()}
+    for place, share in ((0, 0.1), (1, 0.3), (2, 0.9)):
+        mixed = adapt(place, 3, own, measured)
+        assert mixed["running_mean"].item() == pytest.approx(share)
+        assert mixed["running_var"].item() == pytest.approx((share * 2 + (1 - share) * 4) ** 2)
+    assert adapt(0, 1, own, measured)["running_mean"].item() == pytest.approx(0.1)
+
+
+def test_the_norm_over_all_sensors_has_one_mean_and_variance() -> None:
+    net, x = nn.Sequential(AllSensors(nn.BatchNorm2d(1))).double(), windows()
+    found = measure(net, list(x.split(4)))
+    assert list(found) == ["0.scalar"]
+    torch.testing.assert_close(found["0.scalar"]["running_mean"], x.mean().reshape(1))
+    torch.testing.assert_close(found["0.scalar"]["running_var"], x.var(correction=0).reshape(1))
+
+
+def test_a_norm_that_is_used_twice_is_measured_over_both_uses() -> None:
+    norm, x = nn.BatchNorm2d(3).double(), windows()
+    found = measure(nn.Sequential(norm, nn.ReLU(), norm), [x])
+    assert list(found) == ["0"]
+    second = torch.relu(nn.BatchNorm2d(3).double()(x)).detach()
+    torch.testing.assert_close(found["0"]["running_mean"], torch.cat([x, second]).mean((0, 2, 3)))
+
+
+def test_layers_without_stored_statistics_are_not_measured() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.GroupNorm(1, 3), nn.Conv2d(3, 3, 1))
+    assert statistics_layers(net) == {}
+    assert measure(net.double(), [windows()]) == {}
+
+
+class SecondMoment(nn.Module):
+    """A norm of another kind: it divides by the root of the mean square, which it stores."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.inner = nn.BatchNorm2d(channels)  # a part of it, which it answers for
+        self.register_buffer("square", torch.ones(channels))
+
+    def statistics_from(self, mean_C: Tensor, variance_C: Tensor) -> dict[str, Tensor]:
+        return {"square": variance_C + mean_C**2}
+
+    def forward(self, x: Tensor) -> Tensor:
+        square_C = (x**2).mean((0, 2, 3)) if self.training else self.square
+        return x / square_C.sqrt()[:, None, None]
+
+
+def test_another_kind_of_norm_joins_by_saying_what_it_stores() -> None:
+    net, x = nn.Sequential(SecondMoment(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)).double(), windows()
+    found = measure_by_layer(net, list(x.split(5)))
+    assert {name: list(values) for name, values in found.items()} == {
+        "0": ["square"],
+        "2": ["running_mean", "running_var"],
+    }
+    torch.testing.assert_close(found["0"]["square"], (x**2).mean((0, 2, 3)))
+    trained = net.train()(x)
+    with replaced(net, found):
+        torch.testing.assert_close(net.eval()(x), trained)
