@@ -45,7 +45,7 @@ def write(folder: Path, *, seed: int = 0) -> dict[str, Any]:
 
     Returns:
         `source` (the folder that holds `OpportunityUCIDataset`), and what is in it: `files`, `recordings`, `rows`,
-        `rows_per_code` (gestures and null), `rows_per_locomotion`, `subjects`, `missing_columns` (1-based).
+        `rows_per_code` (gestures and null), `subjects`, `missing_columns` (1-based); `cards` has the other track.
     """
     random = np.random.default_rng(seed)
     own = folder / "OpportunityUCIDataset" / "dataset"
@@ -72,9 +72,9 @@ def write(folder: Path, *, seed: int = 0) -> dict[str, Any]:
         "recordings": number,
         "rows": number * _ROWS,
         "rows_per_code": count(gestures),
-        "rows_per_locomotion": count(locomotion),
         "subjects": ["1", "2", "3", "4"],
         "missing_columns": [*range(14, 17), *range(35, 38)],
+        "cards": {"opportunity-locomotion": {"rows_per_code": count(locomotion)}},
     }
 
 

@@ -18,10 +18,15 @@ from har.datasets.recording import Recording, natural_order
 from har.datasets.registry import get_card
 from har.windows.store import Store
 
+# Cards that share the files of another one, and with them its fake. What is particular to one stands under `cards`.
+_FAKES = {"wisdm-phone": "wisdm", "wisdm-watch": "wisdm", "opportunity-locomotion": "opportunity"}
+
 
 def faked(name: str, folder: Path, **options: Any) -> tuple[Card, dict[str, Any]]:
-    """Write the fake of a built-in card; return the card with the fake's hash and counts, and what was written."""
-    written = importlib.import_module(f"tests.fakes.{name.replace('-', '_')}").write(folder, **options)
+    """Write the fake of a built-in card; return the card with the fake's hashes and counts, and what was written."""
+    module = importlib.import_module(f"tests.fakes.{_FAKES.get(name, name.replace('-', '_'))}")
+    written = module.write(folder, **options)
+    written = {**written, **written.get("cards", {}).get(name, {})}
     card = get_card(name)
     rows = {activity.name: written["rows_per_code"][activity.code] for activity in card.activities}
     facts = Facts(written["recordings"], written["rows"], rows, files=written.get("files"))

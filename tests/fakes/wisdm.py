@@ -29,16 +29,16 @@ def write(folder: Path, *, seed: int = 0, rows: int = 36) -> dict[str, Any]:
     """Write 51 subjects, three or four activities each, by phone and watch.
 
     Returns:
-        `source` (the folder that holds `wisdm-dataset`) and `subjects`; for each device a dictionary with `files`,
+        `source` (the folder that holds `wisdm-dataset`) and `subjects`; under `cards`, for each device, `files`,
         `recordings` (subject and activity), `rows` and `rows_per_code` of the accelerometer, and `codes` (subject ->
-        activities); `files` of both devices.
+        activities).
     """
     random = np.random.default_rng(seed)
     devices = {device: _write_device(folder / "wisdm-dataset", random, device, rows) for device in _START_NS}
     key = "".join(f"activity-{code.lower()} = {code}\n" for code in CODES)
     (folder / "wisdm-dataset" / "activity_key.txt").write_text(key)
-    files = sum(device["files"] for device in devices.values())
-    return {"source": folder, "files": files, "subjects": [str(s) for s in SUBJECTS], **devices}
+    cards = {f"wisdm-{device}": content for device, content in devices.items()}
+    return {"source": folder, "subjects": [str(subject) for subject in SUBJECTS], "cards": cards}
 
 
 def _write_device(root: Path, random: np.random.Generator, device: str, rows: int) -> dict[str, Any]:

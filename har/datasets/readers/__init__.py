@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from har.datasets.recording import RawRecording
 
 # name in a card -> module, imported when it is used
-READERS: dict[str, str] = {"files": "har.datasets.readers.files", "spar": "har.datasets.readers.spar"}
+READERS: dict[str, str] = {
+    "files": "har.datasets.readers.files",
+    "spar": "har.datasets.readers.spar",
+    "ucihar": "har.datasets.readers.ucihar",
+    "unimib-shar": "har.datasets.readers.unimib_shar",
+}
 
 
 def read(card: Card, source: Path) -> Iterator[RawRecording]:
