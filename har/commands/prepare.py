@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+from typing import Any
+
 from har.commands.parser import CommandParser
+from har.datasets.card import Card
+from har.datasets.recipe import Gravity, Recipe
 from har.datasets.registry import find_card
+from har.windows.account import COUNTED
 from har.windows.prepare import is_prepared, prepare, store_folder
 from har.windows.store import Store
 
 _EXAMPLES = """\
 har prepare spar
+har prepare spar --rate-hz 25 --sensors accelerometer --gravity causal --as spar-live
 har prepare spar --source ~/Downloads/watch_dataset.npy
 har prepare my-card.yaml --source ~/recordings --root /data/har"""
+_GRAVITY = ("zero-phase", "causal", "none")
+_SHOWN = 10  # recordings that were left out; the manifest has them all
 
 
 def main(args: list[str]) -> int:
@@ -22,32 +32,131 @@ def main(args: list[str]) -> int:
     Returns:
         0. Errors are raised, see `har.errors`.
     """
+    options = _parse(args)
+    card = find_card(options.data_set)
+    recipe = _recipe(card.preparation, options)
+    name = options.name or card.name
+    if is_prepared(card, options.root, recipe=recipe, name=name, thorough=True):
+        print(f"{name} is already prepared: every file has the hash that its manifest states.")
+    else:
+        prepare(
+            card,
+            source=options.source,
+            root=options.root,
+            recipe=recipe,
+            name=name,
+            thorough=True,
+            allow_download=options.download,
+            jobs=options.jobs,
+        )
+        print(f"{name}: {_said(card, Store.open(store_folder(name, options.root)))}")
+    print(f"Store: {store_folder(name, options.root)}")
+    return 0
+
+
+def _parse(args: list[str]) -> argparse.Namespace:
+    """Read the command line."""
     parser = CommandParser("prepare", "Verify a data set's source, convert it to SI units, write its store.", _EXAMPLES)
     parser.add_argument("data_set", metavar="NAME|CARD.yaml", help="a built-in data set, or the file of a card")
     parser.add_argument("--source", metavar="PATH", help="the raw data: a folder, or the official archive")
     parser.add_argument("--download", action="store_true", help="download the raw data where they are not here")
     parser.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
-    options = parser.parse_args(args)
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_jobs,
+        default=1,
+        help="recordings prepared at once (default: 1); more of them take more memory and make the same bytes",
+    )
+    recipe = parser.add_argument_group("another recipe than the card's", "Its store needs a name of its own: --as.")
+    recipe.add_argument("--as", dest="name", metavar="NAME", help="the name of the store")
+    recipe.add_argument("--rate-hz", type=float, metavar="HZ", help="the exact rate of the store")
+    recipe.add_argument("--sensors", type=_names, metavar="A,B", help="channels of these sensors only")
+    recipe.add_argument("--sites", type=_names, metavar="A,B", help="channels at these body sites only")
+    recipe.add_argument("--channels", type=_names, metavar="A,B", help="channels of these names only")
+    recipe.add_argument(
+        "--gravity",
+        choices=_GRAVITY,
+        help="add gravity and body acceleration: by a filter that needs the whole recording, or one for live streams",
+    )
+    recipe.add_argument("--magnitude", type=_names, metavar="A,B", help="add the magnitude of these sensors' vectors")
+    recipe.add_argument("--max-gap-s", type=float, metavar="S", help="longer gaps end a recording")
+    recipe.add_argument(
+        "--leave-out-empty", action="store_true", help="leave out recordings of which no sample can be used"
+    )
+    return parser.parse_args(args)
 
-    card = find_card(options.data_set)
-    if is_prepared(card, options.root, thorough=True):
-        folder = store_folder(card.name, options.root)
-        print(f"{card.name} is already prepared: every file has the hash that its manifest states.")
-    else:
-        folder = prepare(card, source=options.source, root=options.root, thorough=True, allow_download=options.download)
-        print(f"{card.name}: {_verified(Store.open(folder), has_facts=card.facts is not None)}")
-    print(f"Store: {folder}")
-    return 0
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list such as A,B")
+    return names
 
 
-def _verified(store: Store, *, has_facts: bool) -> str:
-    """Return the sentence that says what was counted, and whether the card states it."""
+def _jobs(text: str) -> int:
+    """Return a number of jobs."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of jobs: give 1 or more")
+    return int(text)
+
+
+def _recipe(default: Recipe, options: argparse.Namespace) -> Recipe:
+    """Return the card's recipe with what the command line changes."""
+    keys = ("rate_hz", "sensors", "sites", "channels", "magnitude", "max_gap_s")
+    changes: dict[str, Any] = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
+    if options.gravity == "none":
+        changes["gravity"] = None
+    elif options.gravity is not None:
+        changes["gravity"] = dataclasses.replace(default.gravity or Gravity(), causal=options.gravity == "causal")
+    if options.leave_out_empty:
+        changes["empty"] = "leave-out"
+    return dataclasses.replace(default, **changes)
+
+
+def _said(card: Card, store: Store) -> str:
+    """Return what was verified, and what was done."""
+    return "\n".join([_verified(card, store), *_done(store.manifest["done"], store.rate_hz)])
+
+
+def _verified(card: Card, store: Store) -> str:
+    """Return the sentences that say what was counted, and whether the card states it."""
     counts = store.manifest["counts"]
     hours = counts["rows"] / store.rate_hz / 3600
     found = (
         f"{counts['recordings']} recordings of {len(store.subjects)} subjects, {counts['rows']} rows "
         f"({hours:.2f} h at {store.rate_hz:g} Hz), {counts['unlabelled_rows']} of them unlabelled"
     )
-    if has_facts:
-        return f"hash of the source, {found}, and rows per activity are as the card states."
-    return f"hash of the source as the card states; {found}. The card states no counts to hold them against."
+    source = card.source
+    has_hash = source.sha256 or source.tree or any(archive.sha256 for archive in source.archives)
+    hashed = "The hash of the source is the card's" if has_hash else "The card states no hash of the source"
+    differ = store.manifest["facts_that_differ"]
+    if card.facts is None:
+        return f"{found}. {hashed}. The card states no counts to hold them against."
+    if differ:
+        return (
+            f"{found}. {hashed}. Counts that differ from the card's, which come from documents and which nobody has "
+            f"proved: {', '.join(differ)}."
+        )
+    unproved = "" if card.facts.verified else ", which came from documents until now"
+    return f"{found}. {hashed}, and so are the counts{unproved}."
+
+
+def _done(done: dict[str, Any], rate_hz: float) -> list[str]:
+    """Return a line for everything that was done to the signals."""
+    lines = []
+    if rates := done["measured_hz"]:
+        lines.append(
+            f"  The clocks show {rates['median']:.6g} Hz (from {rates['lowest']:.6g} to {rates['highest']:.6g}); "
+            f"the card says {done['nominal_hz']:g} Hz, the store has {rate_hz:g} Hz."
+        )
+    lines += [f"  {done[key]:>9} {meaning}" for key, meaning in COUNTED.items() if done[key]]
+    left_out = done["left_out"]
+    lines += [
+        f"  left out: subject {entry['subject']}, trial {entry['trial']}: {entry['reason']}"
+        for entry in left_out[:_SHOWN]
+    ]
+    if len(left_out) > _SHOWN:
+        lines.append(f"  and {len(left_out) - _SHOWN} more, which the manifest lists")
+    return lines

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from har.windows.signal import Plan, Treated, prepare_recording
 # What is counted, in rows of a stream unless said otherwise.
 COUNTED = {
     "rows_as_they_were": "samples of the store that are rows of the source, in the store's units",
-    "rows_resampled": "samples of the store that lie between rows of the source",
+    "rows_resampled": "samples of the store that were filtered or interpolated",
     "missing_timestamps": "rows without a timestamp, left out",
     "duplicated_timestamps": "rows that repeat a timestamp, left out",
     "backward_timestamps": "rows that are older than a row before them, left out",
@@ -55,14 +56,18 @@ class Preparation:
         self._left_out: list[dict[str, str]] = []
         self._changed: list[dict[str, Any]] = []
 
-    def recordings(self, raws: Iterable[RawRecording]) -> Iterator[Recording]:
-        """Yield what the raw recordings become, one of them in memory at a time.
+    def recordings(self, raws: Iterable[RawRecording], jobs: int = 1) -> Iterator[Recording]:
+        """Yield what the raw recordings become, in their order.
+
+        Args:
+            raws: What the reader yields.
+            jobs: How many of them are prepared at once, while the next one is read. So many and two more are in memory;
+                with one job it is one.
 
         Raises:
             DataError: A recording cannot be prepared, or nothing is left of it and the recipe does not leave it out.
         """
-        for raw in raws:
-            treated = prepare_recording(self.plan, raw)
+        for raw, treated in self._treated(raws, jobs):
             if treated.reason and not raw.lacks and self.plan.recipe.empty == "refuse":
                 raise DataError(
                     f"{self._card.name}, {raw.place}: nothing is left of it: {treated.reason}.",
@@ -71,6 +76,22 @@ class Preparation:
                 )
             self._add(raw, treated)
             yield from treated.recordings
+
+    def _treated(self, raws: Iterable[RawRecording], jobs: int) -> Iterator[tuple[RawRecording, Treated]]:
+        """Yield raw recordings with what they become, in their order."""
+        if jobs == 1:
+            for raw in raws:
+                yield raw, prepare_recording(self.plan, raw)
+            return
+        with ThreadPoolExecutor(jobs) as pool:
+            waiting: deque[tuple[RawRecording, Future[Treated]]] = deque()
+            for raw in raws:
+                waiting.append((raw, pool.submit(prepare_recording, self.plan, raw)))
+                if len(waiting) > jobs:
+                    first, done = waiting.popleft()
+                    yield first, done.result()
+            for first, done in waiting:
+                yield first, done.result()
 
     def _add(self, raw: RawRecording, treated: Treated) -> None:
         """Add a recording and what became of it."""

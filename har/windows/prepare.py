@@ -94,6 +94,7 @@ def prepare(
     name: str | None = None,
     thorough: bool = False,
     allow_download: bool = False,
+    jobs: int = 1,
 ) -> Path:
     """Make the store of a data set, unless a complete one made from the same card by the same recipe is there.
 
@@ -108,6 +109,7 @@ def prepare(
         name: Of the store; None for the card's.
         thorough: See `is_prepared`.
         allow_download: Whether a source that is not here may be downloaded.
+        jobs: Recordings that are prepared at once; the store is the same whatever their number.
 
     Returns:
         The store's folder.
@@ -117,53 +119,52 @@ def prepare(
         DataError: The source is missing, damaged or not what the card says. No store is then left behind, and one
             that was there before is untouched.
     """
-    plan = Plan.of(card, recipe)
-    folder = store_folder(name or card.name, root)
-    _require_name(plan, folder)
-    asked: dict[str, Any] = {"recipe": plan.recipe, "name": folder.name, "thorough": thorough}
+    plan, name = Plan.of(card, recipe), name or card.name
+    folder = store_folder(name, root)
+    _require_name(plan, name, folder)
+    asked: dict[str, Any] = {"recipe": plan.recipe, "name": name, "thorough": thorough}
     if is_prepared(card, root, **asked):
         return folder
     path = locate(card, source, root=root, allow_download=allow_download)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not is_prepared(card, root, **asked):
-            _replace(folder, plan, path)
+            _replace(folder, plan, path, jobs)
     return folder
 
 
-def _require_name(plan: Plan, folder: Path) -> None:
+def _require_name(plan: Plan, name: str, folder: Path) -> None:
     """Refuse a name that stands for another recipe or data set: who reads the store relies on its name."""
-    card, name = plan.card, folder.name
+    card = plan.card
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        raise UsageError(f"{name!r} names a folder.", "Use small letters, digits and '-'.")
-    if name == card.name:
-        if plan.recipe != card.preparation:
-            raise UsageError(
-                f"the store {name} is what the recipe of its card makes; this is another recipe.",
-                f"Give its store a name of its own, such as --as {name}-2.",
-            )
-        return
-    if name in card_names():
+        raise UsageError(f"{name!r} is no name of a store, which is a folder.", "Use small letters, digits and '-'.")
+    if name == card.name and plan.recipe != card.preparation:
+        raise UsageError(
+            f"the store {name} is what the recipe of its card makes; this is another recipe.",
+            f"Give its store a name of its own, such as --as {name}-2.",
+        )
+    if name != card.name and name in card_names():
         raise UsageError(f"{name!r} is another data set.", f"Choose another name than {', '.join(card_names())}.")
     try:
         store = Store.open(folder)
     except DataError:
         return
-    if store.manifest.get("card") != card.name or not _has_recipe(store, plan.recipe):
+    made_from = store.manifest.get("card", name)
+    if made_from != card.name or (name != card.name and not _has_recipe(store, plan.recipe)):
         raise UsageError(
-            f"the store {folder} was made from {store.manifest.get('card')} by another recipe.",
+            f"the store {folder} was made from {made_from} by another recipe.",
             "Choose another name, or remove that folder.",
         )
 
 
-def _replace(folder: Path, plan: Plan, source: Path) -> None:
+def _replace(folder: Path, plan: Plan, source: Path, jobs: int) -> None:
     """Write the store beside its folder and put it in its place. The caller holds the lock."""
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     for left_over in (part, old):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)
     try:
         preparation = Preparation(plan, folder.name)
-        write_store(part, plan.card, preparation.recordings(read(plan.card, source)), preparation)
+        write_store(part, plan.card, preparation.recordings(read(plan.card, source), jobs), preparation)
         if folder.exists():
             folder.replace(old)
         part.replace(folder)

@@ -1,14 +1,18 @@
 """`har prepare`, through the command line."""
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
 from har.__main__ import main
+from har.datasets.recording import RawRecording, Stream
 from har.datasets.registry import get_card
+from har.windows.store import Store
 from tests.fakes.spar import write
 
 
@@ -59,6 +63,50 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def test_another_recipe_is_prepared_under_its_own_name(tmp_path, capsys):
+    args = ["prepare", "spar", "--rate-hz", "25", "--sensors", "accelerometer", "--gravity", "causal", "--as", "live"]
+    assert main([*args, "--magnitude", "gravity,body-acceleration", "--jobs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "live: 140 recordings of 10 subjects" in out
+    assert "samples of the store that were filtered or interpolated" in out
+    store = Store.open(tmp_path / "data" / "prepared" / "live")
+    assert store.rate_hz == 25
+    assert store.channels[-2:] == ["gravity_wrist_magnitude", "body_acceleration_wrist_magnitude"]
+    assert main([*args, "--magnitude", "gravity,body-acceleration"]) == 0
+    assert "live is already prepared" in capsys.readouterr().out
+    assert main(args) == 2
+    assert "was made from spar by another recipe" in capsys.readouterr().err
+
+
+def raw_with(time_s, signal, **changes):
+    signal_TC = np.stack([signal] * 6, axis=1)
+    channels = tuple(channel.name for channel in get_card("spar").channels)
+    names = {"subject": "1", "trial": "a", "extra": {"side": "left"}, **changes}
+    return RawRecording(
+        streams=(Stream(channels, signal_TC, time_s),), label_T=np.zeros(len(signal), np.int16), **names
+    )
+
+
+def test_what_was_done_is_said(tmp_path, monkeypatch, capsys):
+    card = dataclasses.replace(get_card("spar"), facts=None, subjects=())
+    signal = np.arange(60.0)
+    signal[10] = np.nan
+    time_s = np.round(np.arange(60) / 50, 3)
+    time_s[40:] += 3
+    raws = [raw_with(time_s, signal), raw_with(None, np.full(9, np.nan), subject="2")]
+    monkeypatch.setattr("har.commands.prepare.find_card", lambda _: card)
+    monkeypatch.setattr("har.windows.prepare.read", lambda *_: iter(raws))
+    assert main(["prepare", "spar"]) == 3
+    assert "subject 2, trial a: nothing is left of it: no row has a value in every channel" in capsys.readouterr().err
+    assert main(["prepare", "spar", "--leave-out-empty", "--as", "mine"]) == 0
+    out = capsys.readouterr().out
+    assert "The clocks show 50 Hz (from 50 to 50); the card says 50 Hz, the store has 50 Hz." in out
+    assert "       60 samples of the store that are rows of the source" in out
+    assert "        1 gaps that ended a recording" in out
+    assert "        6 of them, values that were interpolated" in out
+    assert "left out: subject 2, trial a: no row has a value in every channel" in out
+
+
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
@@ -66,6 +114,14 @@ def _plain(value):
         (["prepare"], 2, "har prepare --help"),
         (["prepare", "spar", "--sorce", "x"], 2, "Did you mean '--source'"),
         (["prepare", "none.yaml"], 2, "there is no file none.yaml"),
+        (["prepare", "spar", "--rate-hz", "25"], 2, "--as spar-2"),
+        (["prepare", "spar", "--rate-hz", "0", "--as", "x"], 2, "rate_hz: 0.0 is not a rate"),
+        (["prepare", "spar", "--rate-hz", "fast", "--as", "x"], 2, "invalid float value: 'fast'"),
+        (["prepare", "spar", "--sites", "hip", "--as", "x"], 2, "site 'hip' is not known"),
+        (["prepare", "spar", "--sites", "a,,b", "--as", "x"], 2, "'a,,b' is no list such as A,B"),
+        (["prepare", "spar", "--gravity", "low", "--as", "x"], 2, "invalid choice: 'low'"),
+        (["prepare", "spar", "--max-gap-s", "0.01", "--as", "x"], 2, "shorter than one step at 50 Hz"),
+        (["prepare", "spar", "--jobs", "0"], 2, "'0' is no number of jobs"),
         (["prepare", "spar", "--source", "nowhere"], 3, "there is no file nowhere"),
         (["prepare", "spar", "--source", __file__], 3, "SHA-256"),
     ],

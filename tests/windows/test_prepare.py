@@ -11,7 +11,8 @@ import pytest
 
 import har.windows.account
 import har.windows.prepare
-from har.errors import DataError
+from har.datasets.recipe import Gravity, Recipe
+from har.errors import DataError, UsageError
 from har.windows.prepare import is_prepared, prepare, store_folder
 from har.windows.store import Store
 from tests.fakes.stores import faked
@@ -145,3 +146,85 @@ def test_each_recording_is_written_before_the_next_is_read(tmp_path, monkeypatch
     monkeypatch.setattr(har.windows.account, "prepare_recording", watched)
     prepare(card, source=written["source"], root=tmp_path)
     assert rows[0] == written["rows"]
+
+
+def test_another_recipe_makes_a_store_of_another_name(fake, tmp_path):
+    card, written = fake
+    recipe = Recipe(rate_hz=25.0, sensors=("accelerometer",), gravity=Gravity(causal=True))
+    folder = prepare(card, source=written["source"], root=tmp_path, recipe=recipe, name="spar-live")
+    store = Store.open(folder)
+    assert folder == tmp_path / "prepared" / "spar-live"
+    assert (store.name, store.rate_hz, len(store.channels)) == ("spar-live", 25, 9)
+    assert store.manifest["card"] == "spar"
+    assert store.manifest["source_counts"]["rows"] == written["rows"]
+    assert store.manifest["preparation"]["recipe"]["gravity"]["causal"]
+    assert is_prepared(card, tmp_path, recipe=recipe, name="spar-live", thorough=True)
+    assert not is_prepared(card, tmp_path, name="spar-live")
+    assert not is_prepared(card, tmp_path, recipe=recipe)
+
+
+def test_a_name_stands_for_one_recipe(fake, tmp_path):
+    card, written = fake
+    slow = Recipe(rate_hz=25.0)
+
+    def make(name, recipe, **changes):
+        given = dataclasses.replace(card, **changes)
+        return prepare(given, source=written["source"], root=tmp_path, recipe=recipe, name=name)
+
+    with pytest.raises(UsageError, match="the store spar is what the recipe of its card makes"):
+        make("spar", slow)
+    with pytest.raises(UsageError, match="'hapt' is another data set"):
+        make("hapt", slow)
+    with pytest.raises(UsageError, match="'Spar/25' is no name of a store"):
+        make("Spar/25", slow)
+    assert not (tmp_path / "prepared").exists()
+    before = Store.open(make("slow", slow)).sha256
+    with pytest.raises(UsageError, match=r"slow was made from spar by another recipe"):
+        make("slow", Recipe(rate_hz=10.0))
+    with pytest.raises(UsageError, match=r"slow was made from spar by another recipe"):
+        make(None, None, name="slow")
+    assert Store.open(store_folder("slow", tmp_path)).sha256 == before
+
+
+def test_a_damaged_store_of_another_recipe_is_mended(fake, tmp_path):
+    card, written = fake
+    asked = {"source": written["source"], "root": tmp_path, "recipe": Recipe(rate_hz=25.0), "name": "slow"}
+    folder = prepare(card, **asked)
+    (folder / "label.npy").unlink()
+    prepare(card, **asked)
+    Store.open(folder).verify()
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(rate_hz=33.3, gravity=Gravity())])
+def test_the_number_of_jobs_changes_no_byte(fake, tmp_path, recipe):
+    card, written = fake
+    card = dataclasses.replace(card, preparation=recipe)
+    made = [prepare(card, source=written["source"], root=tmp_path / str(jobs), jobs=jobs) for jobs in (1, 2, 5)]
+    for name in ("signal.npy", "label.npy", "recordings.parquet", "manifest.json"):
+        assert len({(folder / name).read_bytes() for folder in made}) == 1
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_what_cannot_be_prepared_leaves_nothing_whatever_the_jobs(fake, tmp_path, monkeypatch, jobs):
+    card, written = fake
+    convert = har.windows.account.prepare_recording
+
+    def fails(plan, raw):
+        if raw.subject == "4":
+            raise DataError("subject 4 cannot be prepared.")
+        return convert(plan, raw)
+
+    monkeypatch.setattr(har.windows.account, "prepare_recording", fails)
+    with pytest.raises(DataError, match="subject 4 cannot be prepared"):
+        prepare(card, source=written["source"], root=tmp_path, jobs=jobs)
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == [".spar.lock"]
+
+
+def test_counts_from_documents_are_reported_and_counted_ones_refused(fake, tmp_path):
+    card, written = fake
+    wrong = dataclasses.replace(card.facts, rows=7)
+    with pytest.raises(DataError, match=f"{written['rows']} rows instead of 7"):
+        prepare(dataclasses.replace(card, facts=wrong), source=written["source"], root=tmp_path)
+    doubted = dataclasses.replace(card, facts=dataclasses.replace(wrong, verified=False))
+    store = Store.open(prepare(doubted, source=written["source"], root=tmp_path))
+    assert store.manifest["facts_that_differ"] == [f"{written['rows']} rows instead of 7"]
