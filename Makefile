@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= configs/studies/bn-placement.yaml
 # Where torch comes from. On Linux its default build carries several GB of CUDA libraries; an index of CPU builds can be
-# named here: make install TORCH_FLAGS="--index-url <index of CPU builds>"
+# named here: make install TORCH_FLAGS="--index-url <index of CPU builds>"; what torch needs comes from the usual index.
 TORCH_FLAGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -19,7 +19,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "har-lab needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade "pip>=25.1"  # the first with dependency groups
-	$(PIP) install --quiet -c constraints.txt $(TORCH_FLAGS) torch
+	$(PIP) install --quiet -c constraints.txt $(if $(TORCH_FLAGS),--no-deps $(TORCH_FLAGS)) torch
 	$(PIP) install --quiet -c constraints.txt -e .
 	@touch $@
 
@@ -45,7 +45,7 @@ slow: $(VENV)/dev.stamp  ## the long suites: kills, simulations, the whole main 
 	$(BIN)/pytest -m slow --durations=0
 
 constraints: $(VENV)/dev.stamp  ## rewrite constraints.txt from what is installed
-	{ head -1 constraints.txt; $(PIP) freeze --exclude-editable | sed 's/+cpu//' | LC_ALL=C sort -f; } > constraints.new
+	{ head -1 constraints.txt; $(PIP) freeze --all --exclude pip --exclude-editable | sed 's/+cpu//' | LC_ALL=C sort -f; } > constraints.new
 	mv constraints.new constraints.txt
 
 clean:  ## remove the environment and caches; data and runs stay
