@@ -124,6 +124,12 @@ def _files(card: Card, files: Files) -> list[str]:
     problems = _choice("files.join", files.join, _JOINS) + _choice("files.incomplete", files.incomplete, _INCOMPLETE)
     if not files.tables:
         return [*problems, "files.tables: the list is empty"]
+    paths = {f"files.tables[{i}].path": table.path for i, table in enumerate(files.tables)}
+    if files.label is not None and files.label.intervals is not None:
+        paths["files.label.intervals.path"] = files.label.intervals.path
+    patterns = [f"{where}: {problem}" for where, path in paths.items() for problem in problems_of(path)]
+    if patterns:
+        return problems + patterns  # nothing can be said about groups that cannot be read
     for i, table in enumerate(files.tables):
         problems += _table(card, files, table, f"files.tables[{i}]")
     taken = [channel for table in files.tables for channel in table.columns]
@@ -155,9 +161,7 @@ def _files(card: Card, files: Files) -> list[str]:
 
 def _table(card: Card, files: Files, table: Table, where: str) -> list[str]:
     """Return what is wrong with one table."""
-    problems = [f"{where}.path: {problem}" for problem in problems_of(table.path)] + _format(
-        table.format, f"{where}.format"
-    )
+    problems = _format(table.format, f"{where}.format")
     names = [channel.name for channel in card.channels]
     problems += [
         f"{where}.columns: {name!r} is not a channel. {candidates(name, names)}"
@@ -173,9 +177,12 @@ def _table(card: Card, files: Files, table: Table, where: str) -> list[str]:
         problems += _choice(f"{where}.time.unit", table.time.unit, _TIME_UNITS)
     elif files.join == "time":
         problems.append(f"{where}: key 'time' is missing: files that are joined by time need their timestamps")
-    groups, first = group_names(table), group_names(files.tables[0])
-    if set(groups) != set(first):
-        problems.append(f"{where}: has the groups {sorted(groups)}, but the first table has {sorted(first)}")
+    for kind, groups, first in (
+        ("path", groups_of(table.path), groups_of(files.tables[0].path)),
+        ("groups", table.groups, files.tables[0].groups),
+    ):
+        if set(groups) != set(first):
+            problems.append(f"{where}.{kind}: has the groups {sorted(groups)}, but the first table has {sorted(first)}")
     return problems
 
 
@@ -226,9 +233,7 @@ def _label(files: Files, groups: list[str]) -> list[str]:
 def _intervals(files: Files, intervals: Intervals, groups: list[str]) -> list[str]:
     """Return what is wrong with a file of intervals."""
     where = "files.label.intervals"
-    problems = [f"{where}.path: {problem}" for problem in problems_of(intervals.path)] + _format(
-        intervals.format, f"{where}.format"
-    )
+    problems = _format(intervals.format, f"{where}.format")
     problems += _choice(f"{where}.counting", intervals.counting, _COUNTINGS)
     problems += [
         f"{where}.columns: key {key!r} is missing"

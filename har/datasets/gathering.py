@@ -41,20 +41,22 @@ def units_of(files: Files, source: Path) -> list[Unit]:
     Raises:
         DataError: No file matches, two files are the same piece of a recording, or one has no counterpart.
     """
-    found = [_pieces(files, source, table.path) for table in files.tables]
     names = [name for name in groups_of(files.tables[0].path) if name != files.chain]
     names.sort(key=lambda name: name != "subject")  # by subject first; sorting keeps the order of the others
-    keys = {key for pieces in found for key in pieces}
-    order = sorted(keys, key=lambda key: [natural_key(dict(key)[name]) for name in names])
-    return [_unit(files, source, dict(key), [pieces.get(key, {}) for pieces in found]) for key in order]
+    found = [_pieces(files, source, table.path, names) for table in files.tables]
+    keys = sorted({key for pieces in found for key in pieces}, key=lambda key: [natural_key(value) for value in key])
+    return [
+        _unit(files, source, dict(zip(names, key, strict=True)), [pieces.get(key, {}) for pieces in found])
+        for key in keys
+    ]
 
 
-def _pieces(files: Files, source: Path, pattern: str) -> dict[frozenset[tuple[str, str]], dict[str, str]]:
-    """Return groups → value of the chained group (empty without one) → file, for one table."""
-    found: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+def _pieces(files: Files, source: Path, pattern: str, names: list[str]) -> dict[tuple[str, ...], dict[str, str]]:
+    """Return values of the groups → value of the chained group (empty without one) → file, for one table."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
     for name, groups in find(source, pattern):
         number = groups.pop(files.chain, "") if files.chain else ""
-        pieces = found.setdefault(frozenset(groups.items()), {})
+        pieces = found.setdefault(tuple(groups[key] for key in names), {})
         if number in pieces:
             what = f"{source / pieces[number]} and {source / name} are two files for one recording ({_named(groups)})."
             raise DataError(what, f"Remove one of them, or tell them apart by another group in {pattern}.")

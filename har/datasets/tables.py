@@ -83,7 +83,7 @@ def read_table(path: Path, layout: Format, numbers: Sequence[Column], words: Seq
         rows=table.num_rows,
         width=len(names),
         numbers={column: table[str(places[column])].to_numpy() for column in numbers},
-        words={column: _words(table[str(places[column])]) for column in words},
+        words={column: _words(table[str(places[column])], layout) for column in words},
     )
 
 
@@ -99,6 +99,9 @@ def _body(path: Path, content: bytes, layout: Format) -> tuple[list[str], bytes 
         body = re.sub(b"[" + re.escape(layout.strip.encode()) + rb"]+[ \t]*(?=\r?\n|\Z)", b"", body)
     if layout.delimiter == "whitespace":
         body = _single_blanks(body)
+    elif layout.delimiter != " " and b" " in body and b'"' not in body:  # a padded 9999 must be known as missing
+        sign = re.escape(layout.delimiter.encode())
+        body = re.sub(b" *(" + sign + rb"|\r?\n) *", rb"\1", body).strip(b" ")
     body = body.lstrip(b"\r\n")
     end = body.find(b"\n") + 1 or len(body)
     first = fields_of(body[:end].decode(), layout)
@@ -171,11 +174,13 @@ def _parse(body: bytes | pa.Buffer, layout: Format, width: int, numbers: list[in
     )
 
 
-def _words(column: pa.ChunkedArray) -> Words:
+def _words(column: pa.ChunkedArray, layout: Format) -> Words:
     """Return a column of text, without blanks at the ends of the values."""
     whole = column.unify_dictionaries().combine_chunks()
-    index_T = whole.indices.fill_null(-1).to_numpy()
-    return Words(index_T, [value.strip() for value in whole.dictionary.to_pylist()])
+    texts = [text.strip() for text in whole.dictionary.to_pylist()]
+    missing = {*MISSING, *layout.missing}
+    index = np.array([-1 if text in missing else i for i, text in enumerate(texts)] + [-1])
+    return Words(index[whole.indices.fill_null(-1).to_numpy()], texts)
 
 
 def _read_matrix(path: Path, variable: str, numbers: Sequence[Column], words: Sequence[Column]) -> TableData:

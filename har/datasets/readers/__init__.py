@@ -38,8 +38,9 @@ def read(card: Card, source: Path) -> Iterator[RawRecording]:
     """
     labelled: dict[str, tuple[bool, str]] = {}
     for recording in importlib.import_module(READERS[card.reader]).read(card, source):
-        before, place = labelled.get(recording.subject, (False, recording.place))
-        labelled[recording.subject] = (before or bool((recording.label_T >= 0).any()), place)
+        if not recording.lacks:
+            before, place = labelled.get(recording.subject, (False, recording.place))
+            labelled[recording.subject] = (before or bool((recording.label_T >= 0).any()), place)
         yield recording
     for subject, (has_labels, place) in labelled.items():
         if not has_labels:
