@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from har.commands.parser import CommandParser
-from har.datasets.card import Card
-from har.datasets.fetch import locate
+from har.datasets.card import Card, Split
+from har.datasets.fetch import raw_folder, rung
 from har.datasets.registry import card_names, find_card, get_card
-from har.errors import DataError, UsageError
+from har.errors import UsageError
 from har.windows.prepare import is_prepared, store_folder
 from har.windows.segment import WindowSpec, window_counts, window_index
 from har.windows.store import Store
@@ -56,20 +56,28 @@ def _parse(args: list[str]) -> argparse.Namespace:
     return options
 
 
+# rung of the ladder in `har.datasets.fetch` -> what a person has to do about it
+_STATES = {
+    "installed": "can be prepared",
+    "unpacked": "can be prepared, is unpacked",
+    "archive": "can be prepared, archive is here",
+    "download": "not here, --download",
+    "source": "not here, --source",
+    "install": "not here, pip install",
+}
+_UNVERIFIED = "not verified: from documents, nobody has counted it in the files"
+
+
 def _state(card: Card, root: str | None) -> str:
-    """Return whether the data set is prepared, can be, or has no source here."""
-    if is_prepared(card, root):
-        return "prepared"
-    try:
-        locate(card)
-    except DataError:
-        return "source missing"
-    return "can be prepared"
+    """Return whether the data set is prepared, can be, or what to do first."""
+    return "prepared" if is_prepared(card, root) else _STATES[rung(card, root)]
 
 
 def _hours(card: Card) -> str:
-    """Return the hours of signal that the card states."""
-    return f"{card.facts.rows / card.rate_hz / 3600:.2f}" if card.facts and card.facts.rows else "?"
+    """Return the hours of signal that the card states, with a mark where nobody has counted them."""
+    if card.facts is None or card.facts.rows is None:
+        return "?"
+    return f"{card.facts.rows / card.rate_hz / 3600:.2f}{'' if card.facts.verified else '~'}"
 
 
 def _table(root: str | None) -> str:
@@ -81,36 +89,74 @@ def _table(root: str | None) -> str:
         rows.append((name, *counts, _state(card, root), card.title))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"~ {_UNVERIFIED}"])
 
 
 def _facts(card: Card, root: str | None) -> str:
     """Return what the card says, and where the store is."""
-    rows = card.facts.rows_per_activity if card.facts else {}
-    codes = [
-        f"{a.code}: {a.name} ({a.title}){f', {rows[a.name]} rows' if a.name in rows else ''}" for a in card.activities
-    ]
     sensors = dict.fromkeys(f"{channel.sensor} at the {channel.site} ({channel.unit})" for channel in card.channels)
-    counts = (
-        f"{card.facts.recordings} recordings, {card.facts.rows} rows, {_hours(card)} h" if card.facts else "no counts"
-    )
-    source = card.source
     lines = {
         "title": card.title,
         "homepage": card.homepage,
         "licence": card.licence,
         "citation": card.citation,
-        "source": f"{source.file} in {source.distribution}=={source.version}, SHA-256 {source.sha256}",
+        "source": _several(_source(card, root)),
         "signal": f"{card.rate_hz:g} Hz, {len(card.channels)} channels: {', '.join(c.name for c in card.channels)}",
         "sensors": ", ".join(sensors),
-        "facts": counts,
+        "facts": _counts(card),
         "subjects": ", ".join(card.subjects),
-        "activities": "\n            ".join(codes),
+        "activities": _several(_activities(card)),
         "null": card.null_activity or "no null activity",
+        "splits": _several([_split(name, split) for name, split in card.splits.items()]),
         "state": _state(card, root),
         "store": str(store_folder(card.name, root)),
     }
     return "\n".join([card.name, *(f"{key:10}  {value}" for key, value in lines.items() if value)])
+
+
+def _several(values: list[str]) -> str:
+    """Return values under one key, a line each."""
+    return "\n            ".join(values)
+
+
+def _source(card: Card, root: str | None) -> list[str]:
+    """Return where the raw data come from, and what is known of their hashes."""
+    source = card.source
+    if source.kind == "distribution":
+        return [f"{source.file} in {source.distribution}=={source.version}, SHA-256 {source.sha256}"]
+    lines = [
+        f"{archive.name} from {archive.url or card.homepage or 'its homepage'}, "
+        f"SHA-256 {archive.sha256 or 'not stated by anybody'}"
+        for archive in source.archives
+    ]
+    if source.tree is not None:
+        lines.append(f"its files {source.tree.files}: tree SHA-256 {source.tree.sha256}")
+    return [*lines, f"looked for in {raw_folder(card, root)}"] if lines else ["a folder, named by --source"]
+
+
+def _counts(card: Card) -> str:
+    """Return the facts in words."""
+    if card.facts is None:
+        return "no counts"
+    kinds = ("files", "recordings", "rows", "labelled_rows")
+    known = [f"{count} {kind.replace('_', ' ')}" for kind in kinds if (count := getattr(card.facts, kind)) is not None]
+    hours = [f"{_hours(card).rstrip('~')} h"] if card.facts.rows is not None else []
+    return ", ".join([*known, *hours]) + ("" if card.facts.verified else f" ({_UNVERIFIED})")
+
+
+def _activities(card: Card) -> list[str]:
+    """Return code, name, title and rows of each activity."""
+    rows = card.facts.rows_per_activity if card.facts else {}
+    return [
+        f"{a.code}: {a.name}{f' ({a.title})' if a.title else ''}{f', {rows[a.name]} rows' if a.name in rows else ''}"
+        for a in card.activities
+    ]
+
+
+def _split(name: str, split: Split) -> str:
+    """Return a split in words."""
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    return f"{name}: " + "; ".join(f"{part} {', '.join(entries)}" for part, entries in parts.items() if entries)
 
 
 def _windows(card: Card, options: argparse.Namespace) -> str:
