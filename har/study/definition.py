@@ -29,6 +29,9 @@ from har.strict_yaml import read_yaml
 # Names become folders: the same characters mean the same file on every file system, and none hides or climbs.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+# A split of a card, as opposed to the path of a file: no slash and no ending.
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
 _REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
 _OPTIONAL = ("repeats", "seed", "notes")
 _PROTOCOL = ("folds", "fold_count", "validation_subjects")
@@ -62,9 +65,11 @@ class Protocol:
     """How subjects are divided.
 
     Attributes:
-        folds: ``"loso"``, ``"kfold"``, or the path of a folds file (resolved against the study file).
+        folds: ``"loso"``, ``"kfold"``, a split of the data set's card (``"official"``), or the path of a folds file
+            (resolved against the study file).
         fold_count: Number of folds of ``"kfold"``; None for the others.
-        validation_subjects: Subjects taken from each fold's training subjects for validation; None with a folds file.
+        validation_subjects: Subjects taken from each fold's training subjects for validation; None with a folds file
+            and with a split that names its own.
     """
 
     folds: str
@@ -229,10 +234,11 @@ class _Reading:
             self.problems.append(f"protocol: folds is {folds!r}; it must be loso, kfold, or the path of a folds file.")
             folds = "loso"
         needed = {"loso": ("validation_subjects",), "kfold": ("fold_count", "validation_subjects")}.get(folds, ())
+        allowed = ("validation_subjects",) if _SPLIT_NAME.fullmatch(folds) and not needed else needed
         for key in _PROTOCOL[1:]:
             if key in needed and key not in given:
                 self.problems.append(f"protocol: {key} is missing; folds: {folds} needs it.")
-            if key not in needed and key in given:
+            if key not in allowed and key in given:
                 self.problems.append(f"protocol: {key} has no meaning with folds: {folds}; take it out.")
         numbers = {"fold_count": 2, "validation_subjects": 1}
         read = {key: self._integer(given, key, least, at_least=least) for key, least in numbers.items() if key in given}
@@ -243,6 +249,8 @@ class _Reading:
             return folds
         path = self.file.parent / folds
         if not path.is_file():
+            if _SPLIT_NAME.fullmatch(folds):
+                return folds  # of the data set's card, which is known when the study is planned
             near = candidates(folds, ("loso", "kfold"))
             self.problems.append(f"protocol: folds {folds!r} is neither a rule nor a file (no {path}). {near}")
         return str(path)

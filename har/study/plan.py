@@ -181,9 +181,9 @@ def _folds(study: Study, data_set: str, options: Options) -> tuple[Fold, ...]:
     card = get_card(data_set)
     if not store_folder(card.name, options.root).exists():
         prepare(card, root=options.root)
-    subjects = Store.open(store_folder(card.name, options.root)).subjects
+    store = Store.open(store_folder(card.name, options.root))
     protocol = study.protocol
-    folds = folds_of(subjects, protocol.folds, protocol.fold_count or 0, protocol.validation_subjects or 0)
+    folds = folds_of(store, protocol.folds, protocol.fold_count or 0, protocol.validation_subjects or 0)
     for fold in folds:
         if not is_safe_name(fold.name):
             raise UsageError(

@@ -18,7 +18,7 @@ from har.windows.leakage import guard
 from har.windows.moments import moments
 from har.windows.prepare import open_store
 from har.windows.segment import WindowIndex, WindowSpec, gather, missing_activities, window_index
-from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds
+from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds, named_split
 from har.windows.store import Store
 
 Batch = tuple[Tensor, Tensor]
@@ -104,12 +104,12 @@ def training_batches(windows: int, batch_size: int, steps: int, seed: int) -> li
     return batches[:steps]
 
 
-def folds_of(subjects: list[str], folds: str, fold_count: int, validation_subjects: int, seed: int = 0) -> list[Fold]:
+def folds_of(store: Store, folds: str, fold_count: int, validation_subjects: int, seed: int = 0) -> list[Fold]:
     """Return the folds that a configuration asks for.
 
     Args:
-        subjects: All subjects of the store.
-        folds: ``loso``, ``kfold``, or the path of a folds file.
+        store: The data set: its subjects, and the splits that its card names.
+        folds: ``loso``, ``kfold``, the name of a split of the card such as ``official``, or the path of a folds file.
         fold_count: Number of folds of ``kfold``.
         validation_subjects: Subjects taken from the training subjects of each fold.
         seed: Seed of the grouping of ``kfold``, apart from the run's seed, so that repeats share their folds.
@@ -118,12 +118,16 @@ def folds_of(subjects: list[str], folds: str, fold_count: int, validation_subjec
         UsageError: When neither a protocol nor a file has this name, or there are too few subjects.
     """
     if folds == "loso":
-        return leave_one_subject_out(subjects, validation_subjects)
+        return leave_one_subject_out(store.subjects, validation_subjects)
     if folds == "kfold":
-        return grouped_k_fold(subjects, fold_count, validation_subjects, seed)
+        return grouped_k_fold(store.subjects, fold_count, validation_subjects, seed)
+    splits: dict[str, dict[str, list[str]]] = store.manifest.get("splits", {})
+    if folds in splits:
+        return [named_split(folds, splits[folds], validation_subjects)]
     if Path(folds).is_file():
-        return load_folds(Path(folds), subjects)
-    raise unknown("folds", folds, ["loso", "kfold"], "or the path of a folds file, and there is no such file")
+        return load_folds(Path(folds), store.subjects)
+    where = f"nor is it a split of {store.name} or a file"
+    raise unknown("folds", folds, ["loso", "kfold", *splits], where)
 
 
 class HarDataModule(pl.LightningDataModule):
@@ -137,7 +141,7 @@ class HarDataModule(pl.LightningDataModule):
         min_purity: Windows where a smaller share of the samples has the window's activity are left out, in [0, 1].
         null: ``drop`` leaves windows of the null activity out, ``keep`` makes it an activity like the others.
         activities: Activities to keep, by name and in this order; all when null.
-        folds: ``loso``, ``kfold`` or the path of a folds file.
+        folds: ``loso``, ``kfold``, a split that the card names (``official``) or the path of a folds file.
         fold_count: Number of folds of ``kfold``.
         validation_subjects: Subjects of each fold's training subjects that choose the step, instead of training.
         fold: Name of the fold, such as ``subject-3`` or ``fold-0``; the first one when null.
@@ -186,7 +190,7 @@ class HarDataModule(pl.LightningDataModule):
         if self._ready:
             return
         self.store = open_store(self.data_set, self.root)
-        self.fold = self.find_fold(self.store.subjects)
+        self.fold = self.find_fold(self.store)
         self.train, self.validation, self.test = (
             window_index(self.store, self.spec, list(subjects))
             for subjects in (self.fold.train, self.fold.validation, self.fold.test)
@@ -196,9 +200,9 @@ class HarDataModule(pl.LightningDataModule):
         self.activities = list(self.train.activities)
         self._ready = True
 
-    def find_fold(self, subjects: list[str]) -> Fold:
-        """Return the fold that was asked for by name, of all `subjects` of the store."""
-        folds = folds_of(subjects, *self.fold_arguments)
+    def find_fold(self, store: Store) -> Fold:
+        """Return the fold of a store that was asked for by name."""
+        folds = folds_of(store, *self.fold_arguments)
         by_name = {fold.name: fold for fold in folds}
         if self.fold_name is None:
             return folds[0]

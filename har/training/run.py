@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 from har.errors import DataError, HarError, RunError, UsageError
 from har.evaluation.scores import score_run
 from har.files import sha256_of_json, write_json, write_text
+from har.norms.inferences import RUNNING, check
 from har.training import provenance
 from har.training.callbacks import MetricsLog, Progress, checkpoints
 from har.training.checkpoint import load_checkpoint, restore
@@ -30,12 +32,15 @@ from har.training.cli import parts, quiet
 from har.training.datamodule import HarDataModule
 from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
+from har.training.statistics import probabilities
 from har.windows.prepare import open_store
 from har.windows.segment import missing_activities
 from har.windows.splits import Fold
 
 # Where a run lies and what it prints while it runs do not change its result.
-_PLACES = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
+_PLACES: tuple[tuple[str, ...], ...] = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
+# Settings that identify a run only where they are not the default: runs from before they were there still count.
+_UNLESS: dict[tuple[str, ...], Any] = {("inferences",): [RUNNING], ("model", "precise_validation"): False}
 
 
 def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: dict[str, Any] | None = None) -> Path:
@@ -89,7 +94,7 @@ def identity(config: dict[str, Any]) -> dict[str, str]:
     """
     data = HarDataModule(**config["data"])
     store = open_store(data.data_set, data.root)
-    return _hashes(config, store.sha256, data.find_fold(store.subjects))
+    return _hashes(config, store.sha256, data.find_fold(store))
 
 
 def default_folder(config: dict[str, Any], root: Path) -> Path:
@@ -100,7 +105,7 @@ def default_folder(config: dict[str, Any], root: Path) -> Path:
         DataError: When the data set is not prepared.
     """
     module, data, _ = parts(config)
-    fold = data.find_fold(open_store(data.data_set, data.root).subjects)
+    fold = data.find_fold(open_store(data.data_set, data.root))
     seed = f"seed-{config['seed_everything']}"
     return root / str(config["name"]) / data.data_set / module.norm.label / fold.name / seed
 
@@ -187,17 +192,24 @@ def _require_same(folder: Path, hashes: dict[str, str]) -> None:
 def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, str]:
     """Return what identifies a run's result."""
     settings = copy.deepcopy(config)
-    for *sections, key in _PLACES:
-        section = settings
-        for name in sections:
-            section = section[name]
-        section.pop(key, None)
+    for path in _PLACES:
+        _section(settings, path).pop(path[-1], None)
+    for path, default in _UNLESS.items():
+        if _section(settings, path).get(path[-1], default) == default:
+            _section(settings, path).pop(path[-1], None)
     settings["data"]["fold"] = None  # its subjects are the split
     return {
         "config": sha256_of_json(settings),
         "data": store_sha256,
         "split": sha256_of_json({**fold.record(), "name": None}),
     }
+
+
+def _section(settings: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """Return the mapping that holds the last key of a path."""
+    for name in path[:-1]:
+        settings = settings[name]
+    return settings
 
 
 def _record(config: dict[str, Any], data: HarDataModule, facts: dict[str, Any]) -> dict[str, Any]:
@@ -250,13 +262,17 @@ def _train_and_judge(
         restore(module, folder / "checkpoints" / "best.ckpt")
         score = best["score"]()
         _require_restored(trainer, module, data, score)
-        probability_NK = predicted(trainer, module, data.predict_dataloader())
-    write_test_files(folder, data, probability_NK)
-    score_run(folder)
-    checkpoint = load_checkpoint(folder / "checkpoints" / "best.ckpt")
+        step = load_checkpoint(folder / "checkpoints" / "best.ckpt")["global_step"]
+        predictions = {
+            inference.name: probabilities(inference, module, data, step, partial(predicted, trainer, module))
+            for inference in check(config.get("inferences", [RUNNING]))
+        }
+    write_test_files(folder, data, predictions)
+    for name in predictions:
+        score_run(folder, inference=name)
     return {
         "parameters": sum(p.numel() for p in module.parameters()),
-        "best_step": checkpoint["global_step"],
+        "best_step": step,
         "best_validation_macro_f1": score,
         "finished": provenance.now(),
         "seconds": round(time.monotonic() - clock, 3),

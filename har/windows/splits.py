@@ -17,6 +17,7 @@ import numpy as np
 from har.datasets.recording import natural_order
 from har.errors import DataError, UsageError, candidates
 from har.files import sha256_of_json, write_json
+from har.seeds import derive_seed
 
 _PARTS = ("train", "validation", "test")
 
@@ -66,6 +67,39 @@ def grouped_k_fold(subjects: Iterable[str], folds: int, validation_subjects: int
         raise UsageError(f"{folds} folds over {len(names)} subjects.", f"Ask for 2 to {len(names)} folds.")
     order = np.random.default_rng(seed).permutation(len(names))
     return _rotate([names[i] for i in order], folds, validation_subjects, [f"fold-{i}" for i in range(folds)])
+
+
+def named_split(name: str, split: dict[str, list[str]], validation_subjects: int) -> Fold:
+    """Return the fold of an official or customary split of a data set.
+
+    Args:
+        name: The split's name in the card.
+        split: Its ``train``, ``validation`` and ``test`` entries, as in a manifest.
+        validation_subjects: How many training subjects validate where the split names none; drawn once and for all by
+            the split's name, so that every run has the same.
+
+    Raises:
+        UsageError: The split divides a subject, or leaves none to train.
+    """
+    parts = {part: list(split[part]) for part in _PARTS}
+    divided = next((entry for entries in parts.values() for entry in entries if "/" in entry), None)
+    if divided is not None:
+        raise UsageError(
+            f"split {name!r} divides subjects ({divided}): its test subjects are trained on.",
+            "Its scores would say nothing about new people; use loso or kfold.",
+        )
+    if not parts["validation"]:
+        if not 1 <= validation_subjects < len(parts["train"]):
+            count = len(parts["train"])
+            raise UsageError(
+                f"{count} training subjects of split {name!r} cannot give {validation_subjects} to validate.",
+                "At least one must validate and one must train: change validation_subjects.",
+            )
+        drawn = np.random.default_rng(derive_seed("split", name)).permutation(len(parts["train"]))
+        chosen = {parts["train"][i] for i in drawn[:validation_subjects]}
+        parts["validation"] = [subject for subject in parts["train"] if subject in chosen]
+        parts["train"] = [subject for subject in parts["train"] if subject not in chosen]
+    return Fold(name, *(tuple(natural_order(parts[part])) for part in _PARTS))
 
 
 def _rotate(circle: Sequence[str], folds: int, validation_subjects: int, names: Sequence[str]) -> list[Fold]:

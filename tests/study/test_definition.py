@@ -107,7 +107,7 @@ def test_a_missing_key_is_named(tmp_path, key):
         ({"protocol": {"folds": "kfold", "fold_count": 1, "validation_subjects": 2}}, "fold_count is 1"),
         ({"protocol": {"folds": "loso", "fold_count": 5, "validation_subjects": 2}}, "fold_count has no meaning"),
         ({"protocol": {"folds": "folds.json", "validation_subjects": 2}}, "validation_subjects has no meaning"),
-        ({"protocol": {"folds": "los", "validation_subjects": 2}}, "Did you mean 'loso'?"),
+        ({"protocol": {"folds": "./loso"}}, "Did you mean 'loso'?"),
         ({"protocol": {"folds": 5}}, "folds is 5"),
         ({"contrasts": []}, "contrasts is empty"),
         ({"contrasts": ["every"]}, "contrast 1 is 'every'"),

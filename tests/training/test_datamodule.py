@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from har.errors import UsageError
 from har.training.datamodule import HarDataModule, WindowLoader, folds_of, training_batches
+from tests.fakes.stores import memory_store
 
 
 @settings(deadline=None, max_examples=60)
@@ -115,11 +116,17 @@ def test_impossible_settings_are_one_usage_error(data_root: Path, wrong: dict[st
     assert what in error.value.what
 
 
-def test_folds_of_the_three_protocols(tmp_path: Path) -> None:
-    subjects = [str(number) for number in range(1, 7)]
-    assert [fold.record()["test"] for fold in folds_of(subjects, "loso", 5, 1)] == [[name] for name in subjects]
-    assert len(folds_of(subjects, "kfold", 3, 1)) == 3
+def test_folds_of_every_protocol(tmp_path: Path) -> None:
+    store = memory_store([(str(number), [0] * 5) for number in range(1, 7)])
+    assert [fold.record()["test"] for fold in folds_of(store, "loso", 5, 1)] == [[name] for name in store.subjects]
+    assert len(folds_of(store, "kfold", 3, 1)) == 3
     path = tmp_path / "folds.json"
     path.write_text('{"folds": [{"name": "a", "train": ["1", "2"], "validation": ["3"], "test": ["4"]}]}')
-    record = folds_of(subjects, str(path), 5, 1)[0].record()
+    record = folds_of(store, str(path), 5, 1)[0].record()
     assert record == {"name": "a", "train": ["1", "2"], "validation": ["3"], "test": ["4"]}
+    store.manifest["splits"] = {"official": {"train": ["1", "2"], "validation": ["5"], "test": ["6"]}}
+    [fold] = folds_of(store, "official", 5, 1)
+    assert fold.record() == {"name": "official", "train": ["1", "2"], "validation": ["5"], "test": ["6"]}
+    with pytest.raises(UsageError, match="nor is it a split of plain or a file") as error:
+        folds_of(store, "oficial", 5, 1)
+    assert "'official'" in error.value.hint

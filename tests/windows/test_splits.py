@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import DataError, UsageError
-from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds, save_folds
+from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds, named_split, save_folds
 
 SUBJECTS = [str(i) for i in range(1, 11)]
 
@@ -138,3 +138,33 @@ def test_a_file_that_holds_no_folds_is_refused(tmp_path, content):
 def test_a_missing_folds_file_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         load_folds(tmp_path / "none.json")
+
+
+@given(st.integers(2, 12), st.data())
+def test_a_split_without_validation_takes_it_from_training_once_and_for_all(count, data):
+    train = [str(number) for number in range(count)]
+    validation = data.draw(st.integers(1, count - 1))
+    split = {"train": train, "validation": [], "test": ["x", "y"]}
+    fold = named_split("official", split, validation)
+    assert fold == named_split("official", split, validation)
+    assert sorted(fold.train + fold.validation) == sorted(train)
+    assert len(fold.validation) == validation
+    assert set(fold.test) == {"x", "y"}
+
+
+def test_a_split_keeps_the_validation_that_it_names():
+    split = {"train": ["3", "1"], "validation": ["10", "2"], "test": ["4"]}
+    assert named_split("customary", split, 0) == Fold("customary", ("1", "3"), ("2", "10"), ("4",))
+
+
+@pytest.mark.parametrize(
+    ("split", "validation", "match"),
+    [
+        ({"train": ["1", "2/ADL1"], "validation": [], "test": ["2/ADL4"]}, 1, "divides subjects"),
+        ({"train": ["1"], "validation": [], "test": ["2"]}, 1, "1 training subjects"),
+        ({"train": ["1", "2"], "validation": [], "test": ["3"]}, 0, "cannot give 0"),
+    ],
+)
+def test_a_split_that_cannot_judge_new_people_is_refused(split, validation, match):
+    with pytest.raises(UsageError, match=match):
+        named_split("challenge", split, validation)
