@@ -53,11 +53,13 @@ def read(card: Card, source: Path) -> Iterator[RawRecording]:
         folder = source / part
         subjects, codes = _integers(folder / f"subject_{part}.txt"), _integers(folder / f"y_{part}.txt")
         files = [f"{part}/Inertial Signals/{name}_{part}.txt" for name in channels]
-        signal_NTC = np.stack([_windows(source / file) for file in files], axis=-1)
-        for path, count in ((folder / f"y_{part}.txt", len(codes)), (source / files[0], len(signal_NTC))):
+        signals = [_windows(source / file) for file in files]
+        counts = {f"{part}/y_{part}.txt": len(codes), **dict(zip(files, map(len, signals), strict=True))}
+        for name, count in counts.items():
             if count != len(subjects):
-                what = f"{path} has {count} lines, but {folder / f'subject_{part}.txt'} has {len(subjects)}."
+                what = f"{source / name} has {count} lines, but {folder / f'subject_{part}.txt'} has {len(subjects)}."
                 raise DataError(what, "Line n of each file is window n: get the files again.")
+        signal_NTC = np.stack(signals, axis=-1)
         names = (f"{part}/subject_{part}.txt", f"{part}/y_{part}.txt", *files)
         for i, (subject, code) in enumerate(zip(subjects.tolist(), codes.tolist(), strict=True)):
             label = card.label_of(code, f"{folder / f'y_{part}.txt'}, line {i + 1}")
