@@ -27,9 +27,10 @@ settings (each as --KEY VALUE; the command line wins over files, files over defa
   trainer.val_check_interval 50   steps from one evaluation to the next
   trainer.accelerator cpu
   seed_everything 0               initial weights, batch order and dropout
+  inferences '[running]'          statistics of batch norms to predict with: running, population, target, …
 all of them: har fit --help=all"""
 
-_TOP_LEVEL = ("--name", "--seed_everything", "--threads")  # settings outside any section
+_TOP_LEVEL = ("--name", "--seed_everything", "--threads", "--inferences")  # settings outside any section
 
 
 def split(parser: CommandParser, args: list[str]) -> tuple[Any, list[str]]:

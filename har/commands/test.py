@@ -34,7 +34,7 @@ def main(args: list[str]) -> int:
     folder = Path(options.out or options.run)
     if changed and (folder / "run.json").exists():
         raise UsageError(f"{folder} holds a run, whose files are not replaced.", "Give another folder with --out.")
-    write_test_files(folder, data, trained.probabilities(data.store, data.test))
+    write_test_files(folder, data, trained.test())
     if (folder / "run.json").exists():
         return evaluate.main([str(folder)])
     return evaluate.main([str(folder / "predictions" / "running.parquet"), "--out", str(folder)])

@@ -30,6 +30,11 @@ _KINDS = {"recording": "iu", "start_s": "f", "end_s": "f"}  # numpy kinds; every
 _REMAKE = "Repeat the run that wrote it (`har test` for one run), or restore the file."
 
 
+def predictions_file(inference: str) -> Path:
+    """Return the place of an inference's predictions within a run's folder."""
+    return Path("predictions") / f"{inference}.parquet"
+
+
 def activities_of(predictions: pd.DataFrame) -> list[str]:
     """Return the activity names of a predictions table, in the run's order (that of its probability columns)."""
     return [str(name).removeprefix(PROBABILITY) for name in predictions.columns if str(name).startswith(PROBABILITY)]

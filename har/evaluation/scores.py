@@ -23,13 +23,20 @@ import numpy as np
 import pandas as pd
 
 from har.errors import DataError, unknown
-from har.evaluation.predictions import activities_of, check_against_truth, read_predictions, read_truth
+from har.evaluation.predictions import (
+    activities_of,
+    check_against_truth,
+    predictions_file,
+    read_predictions,
+    read_truth,
+)
 from har.files import write_json
 
 SUBJECT_POLICIES = ("present", "union", "all")
 POLICIES = (*SUBJECT_POLICIES, "pooled")
 DEFAULT_POLICY = "present"
-PREDICTIONS = Path("predictions") / "running.parquet"
+RUNNING = "running"  # the inference that every run has
+PREDICTIONS = predictions_file(RUNNING)
 TRUTH = Path("truth.parquet")
 SCORES = Path("scores.json")
 
@@ -214,11 +221,23 @@ def score_file(path: Path, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
     return summary(activities_of(predictions), subject_confusions(predictions), policy)
 
 
-def read_run(folder: Path) -> pd.DataFrame:
+def inferences_of(folder: Path) -> list[str]:
+    """Return the inferences that a run's folder has predictions of, `running` first."""
+    names = {path.stem for path in (folder / PREDICTIONS).parent.glob("*.parquet")}
+    return sorted(names, key=lambda name: (name != RUNNING, name))
+
+
+def scores_file(inference: str) -> Path:
+    """Return the place of an inference's scores within a run's folder."""
+    return SCORES if inference == RUNNING else Path(f"scores-{inference}.json")
+
+
+def read_run(folder: Path, inference: str = RUNNING) -> pd.DataFrame:
     """Read a run's predictions and prove them against its truth.
 
     Args:
         folder: The run's folder.
+        inference: Whose predictions.
 
     Returns:
         The predictions, as `har.evaluation.predictions.read_predictions` returns them.
@@ -226,17 +245,21 @@ def read_run(folder: Path) -> pd.DataFrame:
     Raises:
         DataError: When a file is missing, damaged or at odds with the other, or there are no windows.
     """
-    predictions = _with_windows(folder / PREDICTIONS, read_predictions(folder / PREDICTIONS))
-    check_against_truth(predictions, read_truth(folder / TRUTH), folder / PREDICTIONS)
+    path = folder / predictions_file(inference)
+    predictions = _with_windows(path, read_predictions(path))
+    check_against_truth(predictions, read_truth(folder / TRUTH), path)
     return predictions
 
 
-def score_run(folder: Path, policy: str = DEFAULT_POLICY, *, write: bool = True) -> dict[str, Any]:
+def score_run(
+    folder: Path, policy: str = DEFAULT_POLICY, *, inference: str = RUNNING, write: bool = True
+) -> dict[str, Any]:
     """Score a run from its predictions and truth files and nothing else, and write its `scores.json`.
 
     Args:
         folder: The run's folder.
         policy: The policy of the headline.
+        inference: Whose predictions; those of another than `running` are scored into `scores-<inference>.json`.
         write: Whether to write the file.
 
     Returns:
@@ -246,10 +269,10 @@ def score_run(folder: Path, policy: str = DEFAULT_POLICY, *, write: bool = True)
         DataError: As `read_run`.
         UsageError: When the policy is not known.
     """
-    predictions = read_run(folder)
+    predictions = read_run(folder, inference)
     scores = summary(activities_of(predictions), subject_confusions(predictions), policy)
     if write:
-        write_json(folder / SCORES, scores)
+        write_json(folder / scores_file(inference), scores)
     return scores
 
 

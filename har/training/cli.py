@@ -20,6 +20,7 @@ from jsonargparse import ArgumentError
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from har.errors import UsageError, candidates, unknown
+from har.norms.inferences import NAMES, RUNNING, check
 from har.strict_yaml import read_yaml
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
@@ -83,6 +84,13 @@ class HarCLI(LightningCLI):
         """Add the keys that belong to neither module, data nor trainer."""
         parser.add_argument("--name", type=str, default="experiment", help="Folder of the experiment below the runs.")
         parser.add_argument("--threads", type=int, default=1, help="Threads of torch; results differ with them.")
+        parser.add_argument(
+            "--inferences",
+            type=list[str],
+            default=[RUNNING],
+            help="Statistics of batch norms to predict the test subjects with, each on the same weights: "
+            f"{', '.join(NAMES)}.",
+        )
         parser.link_arguments("seed_everything", "model.seed")
         parser.link_arguments("seed_everything", "data.seed")
 
@@ -169,6 +177,7 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
         UsageError: When a key is not known or a value impossible.
     """
     cli = HarCLI(config, build=True)
+    check(cli.config.inferences)
     settings = {**cli.trainer_settings}
     for key in _OWNED:
         settings.pop(key, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 
-from har.evaluation.predictions import write_predictions, write_truth
+from har.evaluation.predictions import predictions_file, write_predictions, write_truth
 from har.training.datamodule import HarDataModule, WindowLoader
 from har.training.module import HarModule
 from har.windows.segment import WindowIndex
@@ -75,16 +76,17 @@ def activities_frame(
     )
 
 
-def write_test_files(folder: Path, data: HarDataModule, probability_NK: npt.NDArray[np.float32]) -> None:
-    """Write what every score of the test subjects derives from: ``predictions/running.parquet`` and ``truth.parquet``.
+def write_test_files(folder: Path, data: HarDataModule, predictions: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    """Write what every score of the test subjects derives from: ``predictions/*.parquet`` and ``truth.parquet``.
 
     Args:
         folder: The run's folder.
         data: The data module, set up.
-        probability_NK: float32 (test windows, activities), predicted with the running statistics of batch norms.
+        predictions: Name of each inference to its probability_NK, float32 (test windows, activities).
     """
-    predictions = predictions_frame(data.store, data.test, probability_NK, data.activities)
-    write_predictions(folder / "predictions" / "running.parquet", predictions)
+    for name, probability_NK in predictions.items():
+        frame = predictions_frame(data.store, data.test, probability_NK, data.activities)
+        write_predictions(folder / predictions_file(name), frame)
     write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test)))
 
 

@@ -103,7 +103,8 @@ class HarModule(pl.LightningModule):
         """Seed the dropout of a step from its address, so that it does not depend on what ran before."""
         seed = derive_seed(self.seed, "step", step)
         if self.device.type == "cpu":
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed costs 1 ms: it seeds devices that are not there
+            # torch.manual_seed costs 1 ms: it seeds devices that are not there
+            torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)
 

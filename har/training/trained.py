@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytorch_lightning as pl
 import torch
 
 from har.errors import UsageError
+from har.norms.inferences import check
 from har.training.checkpoint import load_checkpoint, restore
 from har.training.cli import parts, quiet
 from har.training.datamodule import HarDataModule, loader_in_order
 from har.training.inference import predicted
 from har.training.module import HarModule
+from har.training.statistics import probabilities
 from har.windows.segment import WindowIndex
 from har.windows.store import Store
 
@@ -39,7 +42,10 @@ class Trained:
     """
 
     def __init__(self, config: dict[str, Any], checkpoint: Path) -> None:
-        self.recipe: dict[str, Any] = load_checkpoint(checkpoint)["recipe"]
+        content = load_checkpoint(checkpoint)
+        self.recipe: dict[str, Any] = content["recipe"]
+        self._step: int = content["global_step"]
+        self._inferences = check(config["inferences"])
         self.module: HarModule
         self.data: HarDataModule
         self.module, self.data, _ = parts(config)
@@ -86,6 +92,21 @@ class Trained:
         self._require_fit({**fed, "activities": activities}, store.name)
         with quiet():
             return predicted(self._trainer, self.module, loader_in_order(store, index))
+
+    def test(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return probability_NK, float32 (test windows, activities), under each inference of the configuration.
+
+        Raises:
+            UsageError: When channels, rate, window or activities differ from the checkpoint's.
+            DataError: When statistics are not finite.
+        """
+        data = self.set_up()
+        predict = partial(predicted, self._trainer, self.module)
+        with quiet():
+            return {
+                inference.name: probabilities(inference, self.module, data, self._step, predict)
+                for inference in self._inferences
+            }
 
     def _require_fit(self, fed: dict[str, Any], data_set: str) -> None:
         """Refuse data that the network was not trained for."""

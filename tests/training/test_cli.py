@@ -34,7 +34,7 @@ def written(path: Path, settings: object) -> Path:
 
 def test_the_settings_are_these_and_no_others() -> None:
     config = resolve([], {})
-    assert set(config) == {"name", "seed_everything", "threads", "data", "model", "trainer"}
+    assert set(config) == {"name", "seed_everything", "threads", "inferences", "data", "model", "trainer"}
     for section, names in SETTINGS.items():
         assert " ".join(sorted(at(config, section))) == names, section
 

@@ -1,0 +1,87 @@
+"""Which statistics a trained run predicts with, by name. The names are those of the predictions files.
+
+| name | statistics of every batch norm |
+|---|---|
+| `running` | the running averages that training left behind |
+| `population` | exact ones of all training windows, in one pass |
+| `population-layerwise` | the same, norm by norm: those in front are in the state of inference already |
+| `last_batch` | of the last training batch that the weights have seen, as a momentum of 1 would keep |
+| `cumulative` | plain averages over the batches of a pass, as ``momentum=None`` keeps |
+| `target` | of all windows of the test subject, unlabelled (AdaBN) |
+| `target-shuffled` | of each batch of a stream of the test subject's windows in random order |
+| `target-stream` | of each batch of the same stream in the order of time |
+
+A name that begins with `target` may end with the weight of the target's statistics, such as `target-0.5` (1 when not
+said), or with `oftta`, the weights by depth of arXiv 2310.18562: `target-stream-oftta`. They use data of the test
+subject and are therefore transductive: no competitors of the others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from har.errors import UsageError, unknown
+
+RUNNING = "running"
+NAMES = (
+    RUNNING,
+    "population",
+    "population-layerwise",
+    "last_batch",
+    "cumulative",
+    "target",
+    "target-shuffled",
+    "target-stream",
+)
+_ENDING = re.compile(r"-(oftta|0\.\d*[1-9])$")  # one spelling of each weight, since names are files
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One way to predict with trained weights.
+
+    Attributes:
+        name: Its full name, which is that of its predictions file.
+        statistics: The entry of `NAMES` that it is.
+        weight: Share of the target's statistics; None for OFTTA's weights by depth. 1 for all but targets.
+    """
+
+    name: str
+    statistics: str
+    weight: float | None = 1.0
+
+
+def parse(name: str) -> Inference:
+    """Return the inference of a name.
+
+    Raises:
+        UsageError: When it is not known; names the nearest ones.
+    """
+    base: str = name
+    weight: float | None = 1.0
+    ending = _ENDING.search(name)
+    if ending and name.startswith("target"):
+        base = name[: ending.start()]
+        weight = None if ending[1] == "oftta" else float(ending[1])
+    if base not in NAMES:
+        raise unknown(
+            "inference", name, NAMES, "a target's name may end with a weight between 0 and 1 such as -0.5, or -oftta"
+        )
+    return Inference(name, base, weight)
+
+
+def check(names: list[str]) -> list[Inference]:
+    """Return the inferences of a run.
+
+    Raises:
+        UsageError: When a name is not known or stands there twice, or `running` is missing.
+    """
+    found = [parse(name) for name in names]
+    if len(set(names)) < len(names):
+        raise UsageError(f"inferences {names} name one of them twice.", "Name each once.")
+    if RUNNING not in names:
+        raise UsageError(
+            f"inferences {names} lack 'running', which every run has and scores.json is made of.", "Add it to the list."
+        )
+    return found

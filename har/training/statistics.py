@@ -1,0 +1,149 @@
+"""What an inference predicts with: the norms' statistics of the windows that its name stands for.
+
+The weights stay as they are, so all inferences of a run are comparable; its network keeps the statistics it came with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from har.norms.inferences import Inference
+from har.norms.statistics import (
+    Adapt,
+    Averaged,
+    Forward,
+    Pooled,
+    Statistics,
+    adapted,
+    by_depth,
+    measure,
+    measure_by_layer,
+    replaced,
+    weighted,
+)
+from har.seeds import derive_seed
+from har.training.datamodule import Batch, HarDataModule, WindowLoader, training_batches
+from har.training.module import HarModule
+from har.windows.segment import WindowIndex
+from har.windows.store import Store
+
+_LARGE_BATCH = 256  # windows; only a matter of memory, where the result does not depend on the batch
+
+Predict = Callable[[WindowLoader], npt.NDArray[np.float32]]
+
+
+def probabilities(
+    inference: Inference, module: HarModule, data: HarDataModule, step: int, predict: Predict
+) -> npt.NDArray[np.float32]:
+    """Return probability_NK, float32 (test windows, activities), as one inference has it.
+
+    Args:
+        inference: Which statistics to predict with.
+        module: The trained module, its best weights restored.
+        data: The data module, set up.
+        step: The step that the weights are from; `last_batch` is the batch of that step.
+        predict: How the windows of a loader are predicted.
+
+    Raises:
+        DataError: When statistics are not finite.
+    """
+    if inference.statistics == "running":
+        return predict(data.predict_dataloader())
+    if inference.statistics.startswith("target"):
+        return _of_target(inference, module, data, predict)
+    with replaced(module.network, training_statistics(inference.statistics, module, data, step)):
+        return predict(data.predict_dataloader())
+
+
+def training_statistics(name: str, module: HarModule, data: HarDataModule, step: int) -> Statistics:
+    """Return the statistics of training windows under the module's weights.
+
+    Args:
+        name: ``population``, ``population-layerwise``, ``cumulative`` or ``last_batch``.
+        module: The module.
+        data: The data module, set up.
+        step: The step whose batch ``last_batch`` stands for.
+
+    Raises:
+        DataError: When statistics are not finite.
+    """
+    forward = forward_on(module.device)
+    if name == "last_batch":
+        batch = training_batches(len(data.train), data.batch_size, step, data.seed)[-1]
+        loader = WindowLoader(data.store.signal_TC, data.train, [batch])
+        return measure(module.network, loader, collect=Averaged, forward=forward)
+    loader = training_sweep(data)
+    if name == "population-layerwise":
+        return measure_by_layer(module.network, loader, forward=forward)
+    collect = Averaged if name == "cumulative" else Pooled
+    return measure(module.network, loader, collect=collect, forward=forward)
+
+
+def forward_on(device: torch.device) -> Forward:
+    """Return how a network on a device is given a batch of windows with labels."""
+
+    def forward(network: nn.Module, batch: Batch) -> object:
+        return network(batch[0].to(device))
+
+    return forward
+
+
+def training_sweep(data: HarDataModule) -> WindowLoader:
+    """Return every training window once, shuffled, each batch with the subjects in their shares of the whole.
+
+    Batches are as large as in training or, so that none is short, a little smaller. Training itself draws without
+    regard to subjects; here every batch is to stand for all of them, since the norms behind the first see only a batch.
+    """
+    generator = np.random.Generator(np.random.PCG64(derive_seed(data.seed, "statistics")))
+    place_N = np.empty(len(data.train))
+    for rows in _rows_by_subject(data.store, data.train).values():
+        # Each subject's windows, in random order, are spread evenly over the pass.
+        place_N[generator.permutation(rows)] = (np.arange(len(rows)) + generator.random()) / len(rows)
+    return WindowLoader(data.store.signal_TC, data.train, even_batches(np.argsort(place_N), data.batch_size))
+
+
+def even_batches(numbers_N: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
+    """Cut window numbers into batches of nearly equal size, none above `batch_size`."""
+    return [np.asarray(part, np.int64) for part in np.array_split(numbers_N, -(-len(numbers_N) // batch_size))]
+
+
+def _of_target(
+    inference: Inference, module: HarModule, data: HarDataModule, predict: Predict
+) -> npt.NDArray[np.float32]:
+    """Return probability_NK under statistics of each test subject's own windows."""
+    adapt = by_depth() if inference.weight is None else weighted(inference.weight)
+    probability_NK = np.empty((len(data.test), len(data.activities)), np.float32)
+    for subject, rows in _rows_by_subject(data.store, data.test).items():
+        if inference.statistics == "target":
+            loader = WindowLoader(data.store.signal_TC, data.test, even_batches(rows, _LARGE_BATCH))
+            found = measure_by_layer(module.network, loader, adapt=adapt, forward=forward_on(module.device))
+            with replaced(module.network, found):
+                probability_NK[rows] = predict(loader)
+            continue
+        shuffled = np.random.Generator(np.random.PCG64(derive_seed(data.seed, "stream", subject)))
+        stream = shuffled.permutation(rows) if inference.statistics == "target-shuffled" else rows
+        for batch in even_batches(stream, data.batch_size):
+            loader = WindowLoader(data.store.signal_TC, data.test, [batch])
+            probability_NK[batch] = _met(module, loader, adapt)
+    return probability_NK
+
+
+def _met(module: HarModule, loader: WindowLoader, adapt: Adapt) -> npt.NDArray[np.float32]:
+    """Return probability_NK of a loader's one batch, under that batch's own statistics."""
+    logits_NK = adapted(module.network, next(iter(loader)), adapt, forward=forward_on(module.device))
+    probability_NK: npt.NDArray[np.float32] = torch.softmax(logits_NK, dim=1).cpu().numpy()
+    return probability_NK
+
+
+def _rows_by_subject(store: Store, index: WindowIndex) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the numbers of each subject's windows, in the order of recording and time."""
+    subject_N = store.recordings.set_index("recording").loc[index.recording, "subject"].to_numpy()
+    order_N = np.argsort(index.start, kind="stable")
+    return {
+        str(subject): order_N[subject_N[order_N] == subject].astype(np.int64) for subject in dict.fromkeys(subject_N)
+    }
