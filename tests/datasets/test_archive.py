@@ -70,6 +70,14 @@ def test_an_old_folder_is_replaced_as_a_whole(tmp_path):
     assert _tree(tmp_path / "files") == {"new.txt": b"2"}
 
 
+def test_what_a_killed_process_left_behind_is_not_mixed_in(tmp_path):
+    (tmp_path / ".files.part").mkdir()
+    (tmp_path / ".files.part" / "half.txt").write_text("1")
+    unpack([_zip(tmp_path / "x.zip", {"new.txt": b"2"})], tmp_path / "files")
+    assert _tree(tmp_path / "files") == {"new.txt": b"2"}
+    assert not (tmp_path / ".files.part").exists()
+
+
 def test_resource_forks_are_left_out(tmp_path):
     unpack([_zip(tmp_path / "x.zip", {"a.csv": b"1", "__MACOSX/._a.csv": b"2"})], tmp_path / "files")
     assert _tree(tmp_path / "files") == {"a.csv": b"1"}

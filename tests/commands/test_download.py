@@ -1,0 +1,93 @@
+"""`har prepare --download` and `--source ARCHIVE`, through the command line and a server on this machine."""
+
+import hashlib
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import har.datasets
+from har.__main__ import main
+from tests.datasets.server import serving
+from tests.fakes import mhealth
+
+_CARDS = Path(har.datasets.__file__).parent / "cards"
+
+
+@pytest.fixture
+def archive(tmp_path):
+    mhealth.write(tmp_path / "made")
+    return Path(shutil.make_archive(str(tmp_path / "official"), "zip", tmp_path / "made"))
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAR_DATA", str(tmp_path / "data"))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "data"
+
+
+def _card(folder, url, sha256):
+    """Write a card of one's own: mHealth's, with another address."""
+    value = yaml.safe_load((_CARDS / "mhealth.yaml").read_text())
+    value["name"] = "mine"
+    value["source"]["archives"] = [{"name": "mine.zip", "url": url, "sha256": sha256}]
+    del value["facts"]
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(value))
+    return str(path)
+
+
+def test_a_data_set_is_downloaded_only_when_it_is_asked_for(archive, data, tmp_path, capsys):
+    content = archive.read_bytes()
+    with serving(content) as server:
+        card = _card(tmp_path, server.url, hashlib.sha256(content).hexdigest())
+        assert main(["prepare", card]) == 3
+        assert "--download, or point to a copy" in capsys.readouterr().err
+        assert server.asked == []
+        assert main(["prepare", card, "--download"]) == 0
+        assert "10 recordings of 10 subjects" in capsys.readouterr().out
+        assert main(["prepare", card, "--download"]) == 0
+        assert "already prepared" in capsys.readouterr().out
+        assert len(server.asked) == 1
+    assert sorted(path.name for path in (data / "raw" / "mine").iterdir()) == [".lock", "files", "mine.zip"]
+
+
+def test_a_download_with_a_wrong_hash_leaves_nothing(archive, data, tmp_path, capsys):
+    with serving(archive.read_bytes()) as server:
+        assert main(["prepare", _card(tmp_path, server.url, "0" * 64), "--download"]) == 3
+    assert "it was not opened" in capsys.readouterr().err
+    assert [path.name for path in (data / "raw" / "mine").iterdir()] == [".lock"]
+    assert not (data / "prepared").exists()
+
+
+def test_an_archive_in_hand_is_a_source(archive, data, capsys):
+    assert main(["prepare", "mhealth", "--source", str(archive)]) == 0
+    out = capsys.readouterr().out
+    assert "10 recordings of 10 subjects" in out
+    shutil.rmtree(data / "prepared")
+    assert main(["prepare", "mhealth"]) == 0  # it was unpacked under the data root
+
+
+def test_a_card_without_an_address_says_where_the_homepage_is(data, capsys):
+    assert main(["prepare", "unimib-shar", "--download"]) == 3
+    assert "Get UniMiB-SHAR.zip from http://www.sal.disco.unimib.it" in capsys.readouterr().err
+
+
+def test_no_room_to_unpack_is_one_clear_error_and_leaves_nothing(archive, data, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10_000, 9_999, 1))
+    assert main(["prepare", "mhealth", "--source", str(archive)]) == 1
+    assert "the disk is full" in capsys.readouterr().err
+    assert [path.name for path in (data / "raw" / "MHEALTH").iterdir()] == [".lock"]
+    assert not (data / "prepared").exists()
+
+
+def test_an_archive_that_leads_out_of_its_folder_is_one_clear_error(data, tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as bad:
+        bad.writestr("../../escaped.log", "1 2 3")
+    assert main(["prepare", "mhealth", "--source", str(tmp_path / "bad.zip")]) == 3
+    assert "a path that leads out of its folder, '../../escaped.log'" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("escaped.log"))
