@@ -6,9 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from har.errors import DataError, UsageError
+from har.files import replacing
 from har.training.module import HarModule
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Writes checkpoints beside their place and renames them.
+
+    Lightning's own way goes through the system's temporary folder, from which a move to another file system is a copy
+    that a power cut leaves in half.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Save tensors and plain values, whole or not at all."""
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from har.files import sha256_of_json, write_json, write_text
 from har.norms.inferences import RUNNING, check
 from har.training import provenance
 from har.training.callbacks import MetricsLog, Progress, checkpoints
-from har.training.checkpoint import load_checkpoint, restore
+from har.training.checkpoint import WholeFileIO, load_checkpoint, restore
 from har.training.cli import parts, quiet
 from har.training.datamodule import HarDataModule
 from har.training.inference import predicted, write_test_files
@@ -64,25 +64,34 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
     started = provenance.now()
     with _own(folder):
         _require_free(folder, resume)
-        module, data, settings = parts(config)
-        data.setup()
+        record: dict[str, Any] = {**(facts or {}), "seed": config["seed_everything"], "started": started}
+        # The record of a run that is to be resumed stays as it is until it goes on.
+        with nullcontext() if resume else _failure_recorded(folder, record):
+            module, data, settings = parts(config)
+            data.setup()
         config = copy.deepcopy(config)
         config["data"]["fold"] = data.fold.name
-        record = _record(config, data, facts or {}) | {"started": started}
+        record |= _record(config, data)
         if resume:
             _require_same(folder, record["hashes"])
         _write_inputs(folder, config, data)
         write_json(folder / "run.json", {"status": "running", **record})
-        try:
+        with _failure_recorded(folder, record):
             outcome = _train_and_judge(folder, module, data, settings, config, resume)
-        except HarError as error:
-            write_json(folder / "run.json", {"status": "failed", **record, "error": str(error)})
-            raise
-        except Exception as error:
-            write_json(folder / "run.json", {"status": "failed", **record, "error": f"{type(error).__name__}: {error}"})
-            raise
         write_json(folder / "run.json", {"status": "done", **record, **outcome})
     return folder
+
+
+@contextmanager
+def _failure_recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:
+    """Write why a run failed into its run.json, for whoever finds the folder; the error goes on."""
+    try:
+        yield
+    except Exception as error:
+        sentence = str(error) if isinstance(error, HarError) else f"{type(error).__name__}: {error}"
+        with suppress(OSError):  # a full disk is the error to tell, not that it could not be told here
+            write_json(folder / "run.json", {"status": "failed", **record, "error": sentence})
+        raise
 
 
 def identity(config: dict[str, Any]) -> dict[str, str]:
@@ -197,7 +206,8 @@ def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, 
     for path, default in _UNLESS.items():
         if _section(settings, path).get(path[-1], default) == default:
             _section(settings, path).pop(path[-1], None)
-    settings["data"]["fold"] = None  # its subjects are the split
+    for name in ("fold", "folds", "fold_count", "validation_subjects"):
+        settings["data"].pop(name, None)  # the subjects that they lead to are the split, wherever a folds file lies
     return {
         "config": sha256_of_json(settings),
         "data": store_sha256,
@@ -212,15 +222,13 @@ def _section(settings: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return settings
 
 
-def _record(config: dict[str, Any], data: HarDataModule, facts: dict[str, Any]) -> dict[str, Any]:
+def _record(config: dict[str, Any], data: HarDataModule) -> dict[str, Any]:
     """Return what run.json says of a run before it is trained."""
     settings = config["data"]
     return {
-        **facts,
         "error": None,
         "data_set": data.data_set,
         "fold": data.fold.record(),
-        "seed": config["seed_everything"],
         "hashes": _hashes(config, data.store.sha256, data.fold),
         "activities": data.activities,
         **{key: settings[key] for key in ("window_s", "step_s", "label_rule", "min_purity", "null")},
@@ -292,8 +300,10 @@ def _trainer(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.Tra
     best, last = checkpoints(folder / "checkpoints")
     callbacks: list[pl.Callback] = [MetricsLog(folder / "metrics.jsonl"), best, last]
     callbacks += [Progress(label)] if show else []
+    plugins = [*(settings.pop("plugins", None) or []), WholeFileIO()]
     trainer = pl.Trainer(
         **settings,
+        plugins=plugins,
         callbacks=callbacks,
         logger=False,
         max_epochs=-1,
