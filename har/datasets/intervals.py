@@ -22,12 +22,13 @@ _OWN = ("activity", "start", "stop")
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """One labelled interval; `path` and `row` say where it stands."""
+    """One labelled interval; `path` (`file`, relative to the source) and `row` say where it stands."""
 
     label: int
     start: float
     stop: float
     path: Path
+    file: str
     row: int
 
 
@@ -65,16 +66,17 @@ class IntervalFile:
         columns = [key for key in intervals.columns if key not in _OWN]
         self.groups = [*columns, *(key for key in found[0][1] if key not in columns)]
         for name, groups in found:
-            self._read(source / name, groups, codes, plain)
+            self._read(name, groups, codes, plain)
 
     def _read(
         self,
-        path: Path,
+        file: str,
         groups: dict[str, str],
         codes: Codes,
         plain: Callable[[str, str], str],
     ) -> None:
         """Read one file."""
+        path = self._source / file
         layout, columns = self._intervals.format, self._intervals.columns
         keys = [key for key in columns if key not in _OWN]
         data = read_table(path, layout, [columns["start"], columns["stop"]], [columns[k] for k in (*keys, "activity")])
@@ -93,7 +95,7 @@ class IntervalFile:
             values = {**groups, **{key: plain(key, cell(key)) for key in keys}}
             label = codes.label(cell("activity"), functools.partial(self._place, path, row))
             owner = tuple(values[key] for key in self.groups)
-            self._known.setdefault(owner, []).append(Interval(label, start, stop, path, row))
+            self._known.setdefault(owner, []).append(Interval(label, start, stop, path, file, row))
 
     def labels(
         self, groups: dict[str, str], samples: int, rate_hz: float, time_s: NDArray[np.float64] | None, place: str
@@ -153,7 +155,7 @@ class IntervalFile:
     def files_of(self, groups: dict[str, str]) -> tuple[str, ...]:
         """Return the files that a recording's intervals stand in, relative to the source."""
         own = self._known.get(tuple(groups[key] for key in self.groups), [])
-        return tuple(dict.fromkeys(interval.path.relative_to(self._source).as_posix() for interval in own))
+        return tuple(dict.fromkeys(interval.file for interval in own))
 
     def refuse_unused(self, recordings: str) -> None:
         """Refuse intervals that belong to no recording.

