@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from har.errors import UsageError
 from har.learners.base import Features, Learner
 from har.norms.plan import INPUT, NormPlan
+from har.norms.weights import Convolution
 
 
 class CNN(Learner):
@@ -66,7 +66,7 @@ class CNN(Learner):
                 f"(kernel {self.kernel}, pool {self.pool}).",
                 "Use a longer window, a shorter kernel, less pooling or fewer convolutions; nothing was changed.",
             )
-        return CNNFeatures(self, channels, norm)
+        return CNNFeatures(self, channels, samples, norm)
 
 
 class CNNFeatures(Features):
@@ -78,22 +78,27 @@ class CNNFeatures(Features):
     Args:
         settings: The learner's settings.
         channels: Sensor channels C.
+        samples: Samples T of a window.
         norm: Which norm stands where.
     """
 
-    def __init__(self, settings: CNN, channels: int, norm: NormPlan) -> None:
+    def __init__(self, settings: CNN, channels: int, samples: int, norm: NormPlan) -> None:
         super().__init__()
         depth = len(settings.filters)
-        input_norm = norm.layer(INPUT, channels, depth)
+        input_norm = norm.layer(INPUT, channels, samples, depth)
         if input_norm is not None:
             self.add_module("input", nn.ModuleDict({"norm": input_norm}))
         self.input_norm_present = input_norm is not None
         self.depth = depth
         widths = [channels, *settings.filters]
         for position in range(1, depth + 1):
-            layer = norm.layer(position, widths[position], depth)
-            block = Block(widths[position - 1], widths[position], settings, position, layer, norm.order)
+            samples -= settings.kernel - 1
+            conv = norm.convolution(position, widths[position - 1], widths[position], settings.kernel, depth)
+            layer = norm.layer(position, widths[position], samples, depth)
+            activation = norm.activation(position, widths[position], depth)
+            block = Block(conv, layer, norm.order, activation, settings.pool[position - 1])
             self.add_module(f"block{position}", block)
+            samples //= settings.pool[position - 1]
         self.dropout = nn.Dropout(settings.dropout)
         self.features = settings.filters[-1]
 
@@ -112,36 +117,30 @@ class CNNFeatures(Features):
 class Block(nn.Module):
     """Convolution, activation and pooling, with a norm before or after the activation or none.
 
-    A convolution in front of a norm has no bias: the norm subtracts it.
-
     Args:
-        channels: Input channels.
-        filters: Output channels F.
-        settings: The learner's settings.
-        position: Which convolution this is, from 1.
+        conv: The convolution.
         norm: The norm of this position, or None.
         order: ``pre`` or ``post`` activation.
+        activation: A function of each value that never falls as the value grows.
+        pool: Max-pooling, in samples; 1 is none.
     """
 
-    def __init__(
-        self, channels: int, filters: int, settings: CNN, position: int, norm: nn.Module | None, order: str
-    ) -> None:
+    def __init__(self, conv: Convolution, norm: nn.Module | None, order: str, activation: nn.Module, pool: int) -> None:
         super().__init__()
-        norm_first = norm is not None and order == "pre"
-        self.conv = nn.Conv2d(channels, filters, (settings.kernel, 1), bias=not norm_first)
-        self.conv.weight.data = self.conv.weight.data.contiguous(memory_format=torch.channels_last)
+        self.conv = conv
         self.norm = norm
-        self.norm_first = norm_first
-        pool = settings.pool[position - 1]
+        self.norm_first = norm is not None and order == "pre"
+        self.activation = activation
         self.pool = nn.MaxPool2d((pool, 1)) if pool > 1 else None
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Return h_NFT1, float (windows, filters, fewer samples, 1), of x_NCT1."""
         h_NFT1: Tensor = self.conv(x_NCT1)
         if self.norm is not None and not self.norm_first:
-            h_NFT1 = self.norm(torch.relu(h_NFT1))
+            h_NFT1 = self.norm(self.activation(h_NFT1))
             return h_NFT1 if self.pool is None else self.pool(h_NFT1)
         if self.norm is not None:
             h_NFT1 = self.norm(h_NFT1)
         # The maximum of rectified values is the rectified maximum, and there are fewer of them to rectify.
-        return torch.relu(h_NFT1 if self.pool is None else self.pool(h_NFT1))
+        y_NFT1: Tensor = self.activation(h_NFT1 if self.pool is None else self.pool(h_NFT1))
+        return y_NFT1

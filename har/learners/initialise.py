@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from har.norms.base import Norm
+from har.norms.per_window import ThresholdedUnit
 from har.seeds import derive_seed
 
 
@@ -14,8 +16,9 @@ def initialise(module: nn.Module, seed: int) -> None:
     """Give every parameter and statistic of `module` its initial value.
 
     Convolutions are Kaiming-uniform for ReLU (He et al. 2015, arXiv 1502.01852, eq. 10), linear layers uniform in
-    ±√(3/fan-in), both with zero bias; norms start at the identity with statistics 0 and 1. Each tensor is drawn from a
-    generator of its own, seeded by (seed, name), so a layer put in or left out changes no other.
+    ±√(3/fan-in), both with zero bias; gains of filters are 1; norms start at the identity with
+    statistics 0 and 1, and activations with a threshold as ReLU. Each tensor is drawn from a generator of its own,
+    seeded by (seed, name), so a layer put in or left out changes no other.
 
     Args:
         module: A network whose parameter names are the same in every variant that has the parameter.
@@ -30,9 +33,11 @@ def initialise(module: nn.Module, seed: int) -> None:
             continue
         if isinstance(layer, nn.Conv2d):
             _draw(layer.weight, math.sqrt(6.0), seed, f"{name}.weight")
+            if "gain" in own:
+                nn.init.ones_(own["gain"])
         elif isinstance(layer, nn.Linear):
             _draw(layer.weight, math.sqrt(3.0), seed, f"{name}.weight")
-        elif isinstance(layer, nn.BatchNorm2d):
+        elif isinstance(layer, (nn.BatchNorm2d, Norm, ThresholdedUnit)):
             layer.reset_parameters()
             continue
         else:

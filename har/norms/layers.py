@@ -1,34 +1,113 @@
-"""Normalisation layers on the project's layout, one class and one registry line each.
+"""The kinds of normalisation that a plan can name: one line each, and the norm that all sensors share.
 
 Every layer takes and returns `x_NCT1`: float (windows, channels, samples, 1), dense in channels-last memory, which is
-the store's time-major memory seen by a convolution.
-
-Batch normalisation (Ioffe & Szegedy 2015, arXiv 1502.03167, algorithm 1), with n = N·T elements per channel:
-
-    training    y = γ·(x − μ_B)/√(v_B + ε) + β        v_B = mean (x − μ_B)², divided by n
-    running     m ← (1 − a)·m + a·μ_B                  v ← (1 − a)·v + a·v_B·n/(n − 1)
-    inference   y = γ·(x − m)/√(v + ε) + β
-
-with a = `momentum`, the weight of the new value (Keras counts the weight of the old one). Statistics start at 0 and 1,
-γ at 1 and β at 0. The running variance is unbiased for independent elements, yet low for windows that share an offset.
+the store's time-major memory seen by a convolution. A kind may also transform the weights of the convolution in front
+and bring an activation of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from torch import Tensor, nn
 
-# (channels, epsilon, momentum) to a layer
-NormFactory = Callable[[int, float, float], nn.Module]
+from har.errors import UsageError, unknown
+from har.norms.batch import BatchRenorm, GhostBatchNorm, batch_norm
+from har.norms.mabn import MovingAverageBatchNorm
+from har.norms.per_window import (
+    ChannelLayerNorm,
+    ElementLayerNorm,
+    FilterResponseNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    ThresholdedUnit,
+)
+
+_GIVEN = ("channels", "samples", "epsilon", "momentum")  # what the plan and the position say; the rest are options
 
 
-def _batch_norm(channels: int, epsilon: float, momentum: float) -> nn.Module:
-    """Return batch normalisation with statistics over windows and samples, per channel."""
-    return nn.BatchNorm2d(channels, eps=epsilon, momentum=momentum)
+@dataclass(frozen=True)
+class Kind:
+    """What stands at a position: a layer, the weights of the convolution in front, the activation.
+
+    Args:
+        layer: Makes the layer from channels, samples, epsilon and momentum, as far as it names them, and options.
+            None where the weights are all there is.
+        weights: Transform of the convolution in front; see `har.norms.weights`.
+        activation: Makes the activation that replaces ReLU, from the number of channels. None keeps ReLU.
+    """
+
+    layer: Callable[..., nn.Module] | None
+    weights: str = "plain"
+    activation: Callable[[int], nn.Module] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the types of the kind's options by name."""
+        if self.layer is None:
+            return {}
+        make = self.layer.__init__ if inspect.isclass(self.layer) else self.layer
+        hints = get_type_hints(make)
+        return {name: hints[name] for name in inspect.signature(self.layer).parameters if name not in _GIVEN}
+
+    def check(self, options: Mapping[str, Any], name: str) -> None:
+        """Refuse options that the kind does not have, or of another type.
+
+        Args:
+            options: The options.
+            name: The kind's name, for messages.
+
+        Raises:
+            UsageError: With the nearest option.
+        """
+        known = self.options()
+        for option, value in options.items():
+            if not known:
+                raise UsageError(f"the norm kind {name} has no options, so {option!r} means nothing.", "Leave it out.")
+            if option not in known:
+                raise unknown("norm option", option, known, f"kind {name}")
+            accepted = (float, int) if known[option] is float else known[option]
+            if not isinstance(value, accepted) or isinstance(value, bool):
+                wanted = getattr(known[option], "__name__", str(known[option]).replace("None", "null"))
+                raise UsageError(f"norm option {option} of kind {name} is {value!r}, not {wanted}.", "Give a number.")
+
+    def build(self, channels: int, samples: int, epsilon: float, momentum: float, **options: Any) -> nn.Module:
+        """Make the layer.
+
+        Args:
+            channels: Channels of the tensor there.
+            samples: Its samples.
+            epsilon: Added to the variance inside the square root.
+            momentum: Weight of the new value in running statistics.
+            **options: Options of the kind.
+
+        Raises:
+            UsageError: When an option is out of range or does not fit the shape, or the kind has no layer.
+        """
+        if self.layer is None:
+            raise UsageError("this kind of norm has no layer, only weights.", "Choose another.")
+        given = {"channels": channels, "samples": samples, "epsilon": epsilon, "momentum": momentum}
+        named = inspect.signature(self.layer).parameters
+        return self.layer(**{name: value for name, value in given.items() if name in named}, **options)
 
 
-KINDS: dict[str, NormFactory] = {"batch": _batch_norm}
+KINDS: dict[str, Kind] = {
+    "batch": Kind(batch_norm),
+    "ghost_batch": Kind(GhostBatchNorm),
+    "batch_renorm": Kind(BatchRenorm),
+    "mabn": Kind(MovingAverageBatchNorm, weights="centred"),
+    "layer": Kind(LayerNorm),
+    "layer_channels": Kind(ChannelLayerNorm),
+    "layer_elements": Kind(ElementLayerNorm),
+    "instance": Kind(InstanceNorm),
+    "group": Kind(GroupNorm),
+    "filter_response": Kind(FilterResponseNorm, activation=ThresholdedUnit),
+    "standardised_weights": Kind(GroupNorm, weights="standardised"),
+    "scaled_weights": Kind(None, weights="scaled"),
+}
 
 
 class AllSensors(nn.Module):

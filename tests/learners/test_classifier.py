@@ -58,7 +58,7 @@ def test_an_unknown_scaling_names_the_nearest() -> None:
 def test_input_bn_equals_the_fixed_scaling_when_its_statistics_are_exact(placement: str, scaling: str) -> None:
     """With population statistics, γ = 1, β = 0 and ε → 0 a batch norm of the input is the fixed z-score."""
     x_NTC, mean_C, variance_C = data()
-    norm = NormPlan(placement=placement, epsilon=1e-12).layer(0, 3, 1)
+    norm = NormPlan(placement=placement, epsilon=1e-12).layer(0, 3, 30, 1)
     assert norm is not None
     norm.double()
     for buffer, value in (("running_mean", mean_C), ("running_var", variance_C)):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from har.errors import UsageError
@@ -17,10 +17,21 @@ from har.learners.base import Features
 from har.learners.cnn import CNN
 from har.learners.initialise import initialise
 from har.norms.layers import KINDS
+from har.norms.per_window import ThresholdedUnit
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
 
-SMALL = {"filters": [4, 5, 3], "kernel": 3, "pool": [2, 2, 1]}
-PLANS = [NormPlan(kind, placement, order) for kind in KINDS for placement in (*PLACEMENTS, [0, 2]) for order in ORDERS]
+SMALL = {"filters": [4, 6, 3], "kernel": 3, "pool": [2, 2, 1]}
+
+
+def can_stand(kind: str, placement: str | list[int]) -> bool:
+    """Weights in front of a norm need a convolution, and channels to be normalised over need several."""
+    at_input = 0 in placement if isinstance(placement, list) else "input" in placement
+    alone = kind == "layer_channels" and placement == "input_scalar"
+    return not (at_input and kind in ("standardised_weights", "scaled_weights")) and not alone
+
+
+COMBINATIONS = [(kind, placement) for kind in KINDS for placement in (*PLACEMENTS, [0, 2])]
+PLANS = [NormPlan(*pair, order) for pair in COMBINATIONS for order in ORDERS if can_stand(*pair)]
 
 
 def built(plan: NormPlan, seed: int = 0, channels: int = 6, samples: int = 40, **changes: object) -> Features:
@@ -30,23 +41,22 @@ def built(plan: NormPlan, seed: int = 0, channels: int = 6, samples: int = 40, *
 
 
 def plain(x_NTC: Tensor, network: Features, plan: NormPlan) -> Tensor:
-    """The same network in training mode from 1-D operations on (windows, channels, samples)."""
+    """The same network from 1-D operations on (windows, channels, samples) and its own norms."""
+    network = copy.deepcopy(network)  # norms count steps
 
-    def normalise(h: Tensor, over: tuple[int, ...]) -> Tensor:
-        mean, variance = h.mean(over, keepdim=True), h.var(over, correction=0, keepdim=True)
-        return (h - mean) / (variance + plan.epsilon).sqrt()
+    def part(name: str, h: Tensor) -> Tensor:
+        return network.get_submodule(name)(h.unsqueeze(-1)).squeeze(-1)
 
-    state = network.state_dict()
     h = x_NTC.transpose(1, 2)
     if 0 in plan.positions(3):
-        h = normalise(h, (0, 1, 2) if plan.placement == "input_scalar" else (0, 2))
+        h = part("input.norm", h)
     for position, pool in enumerate(SMALL["pool"], start=1):  # type: ignore[arg-type, var-annotated]
-        weight = state[f"block{position}.conv.weight"].squeeze(-1)
-        h = functional.conv1d(h, weight, state.get(f"block{position}.conv.bias"))
-        here = position in plan.positions(3)
-        h = normalise(h, (0, 2)) if here and plan.order == "pre" else h
-        h = h.relu()
-        h = normalise(h, (0, 2)) if here and plan.order == "post" else h
+        conv = network.get_submodule(f"block{position}.conv")
+        h = functional.conv1d(h, conv.used_weight().squeeze(-1), conv.bias)
+        layer_here = position in plan.positions(3) and plan.kind != "scaled_weights"
+        h = part(f"block{position}.norm", h) if layer_here and plan.order == "pre" else h
+        h = part(f"block{position}.activation", h)
+        h = part(f"block{position}.norm", h) if layer_here and plan.order == "post" else h
         h = functional.max_pool1d(h, pool)
     return h.mean(2)
 
@@ -57,8 +67,19 @@ class TestEveryPlan:
 
     def test_forward_equals_the_same_network_of_plain_operations(self, plan: NormPlan) -> None:
         network = built(plan).double()
+        for _ in range(3):  # statistics other than those of no data
+            network(torch.randn(8, 40, 6, dtype=torch.float64) * 2 + 1).sum().backward()
         x_NTC = torch.randn(8, 40, 6, dtype=torch.float64) * 3 + 1
-        torch.testing.assert_close(network(x_NTC), plain(x_NTC, network, plan))
+        torch.testing.assert_close(plain(x_NTC, network, plan), network(x_NTC))
+        network.eval()
+        torch.testing.assert_close(plain(x_NTC, network, plan), network(x_NTC))
+
+    def test_the_activation_is_relu_unless_the_kind_brings_its_own(self, plan: NormPlan) -> None:
+        network = built(plan)
+        for position in (1, 2, 3):
+            own = plan.kind == "filter_response" and position in plan.positions(3)
+            activation = network.get_submodule(f"block{position}.activation")
+            assert isinstance(activation, ThresholdedUnit if own else nn.ReLU)
 
     def test_gradients_reach_every_parameter(self, plan: NormPlan) -> None:
         network = built(plan)
@@ -68,12 +89,12 @@ class TestEveryPlan:
     def test_a_convolution_has_a_bias_unless_a_norm_follows_it_at_once(self, plan: NormPlan) -> None:
         names = set(built(plan).state_dict())
         for position in (1, 2, 3):
-            followed = position in plan.positions(3) and plan.order == "pre"
+            followed = position in plan.positions(3) and plan.order == "pre" and plan.kind != "scaled_weights"
             assert (f"block{position}.conv.bias" in names) is not followed
 
     def test_state_and_copies_predict_the_same(self, plan: NormPlan) -> None:
         network = built(plan)
-        network(torch.randn(8, 40, 6) * 2)
+        network(torch.randn(8, 40, 6) * 2).sum().backward()
         other = built(plan, seed=1)
         other.load_state_dict(network.state_dict())
         x_NTC = torch.randn(3, 40, 6)
@@ -82,16 +103,22 @@ class TestEveryPlan:
         torch.testing.assert_close(copy.deepcopy(network).eval()(x_NTC), expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_variants_share_every_tensor_that_both_have_bytewise(order: str) -> None:
-    states = {
-        str(place): built(NormPlan(placement=place, order=order), seed=7).state_dict()
-        for place in (*PLACEMENTS, [0, 2])
-    }
+def test_convolutions_are_transformed_where_the_norm_stands_and_nowhere_else() -> None:
+    network = built(NormPlan("mabn", [2]))
+    transforms = [network.get_submodule(f"block{position}.conv").transform for position in (1, 2, 3)]
+    assert transforms == ["plain", "centred", "plain"]
+
+
+def test_variants_share_every_tensor_that_both_have_bytewise() -> None:
+    """Over kinds, placements and orders. An affine parameter per element is another parameter than one per channel."""
+    states = {f"{plan.kind} {plan.label} {plan.order}": built(plan, seed=7).state_dict() for plan in PLANS}
     for one, other in itertools.combinations(states, 2):
         shared = set(states[one]) & set(states[other])
         assert {f"block{position}.conv.weight" for position in (1, 2, 3)} <= shared
         for name in shared:
+            if states[one][name].shape != states[other][name].shape:
+                assert "norm" in name
+                continue
             assert states[one][name].numpy().tobytes() == states[other][name].numpy().tobytes(), (one, other, name)
 
 
