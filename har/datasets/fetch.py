@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from har.datasets.archive import is_archive, unpack
-from har.datasets.card import Card
+from har.datasets.card import Archive, Card
 from har.datasets.download import check_archive, download
 from har.errors import DataError
 from har.files import data_root, sha256_of_file, write_json
@@ -103,9 +103,20 @@ def _located(card: Card, source: str | Path | None, raw: Path, *, allow_download
     with FileLock(raw / ".lock"):  # of two that want it, one works and the other waits
         if not _find(card, raw / "files"):
             for archive in missing:
-                download(archive, raw)
+                _require_archive(archive, download(archive, raw))
             return _unpacked(card, [raw / archive.name for archive in archives], raw, has_hash=True)
     return _located(card, None, raw, allow_download=False)
+
+
+def _require_archive(archive: Archive, path: Path) -> None:
+    """Remove what was downloaded and is no archive: a server's page that says so, for example."""
+    if not is_archive(path):
+        begin = path.read_bytes()[:40]
+        path.unlink()
+        raise DataError(
+            f"what {archive.url} sends is no archive: it begins with {begin!r}.",
+            "Get the archive by hand from the homepage, and give it with --source.",
+        )
 
 
 def _given(card: Card, place: Path, raw: Path) -> Path:
@@ -168,15 +179,22 @@ def _check_record(card: Card, folder: Path) -> None:
 
 
 def _find(card: Card, place: Path) -> Path | None:
-    """Return the folder from where the card's paths are counted, at, above or below the place that is given.
+    """Return the folder from where the card's paths are counted, at or below the place that is given.
 
-    A person may name the folder that an archive was unpacked into, the card's `root` in it, or any on the way.
+    A person may name the folder that an archive was unpacked into, the card's `root` in it, or any on the way; and what
+    was unpacked may lie in a folder of its own, or in two, as programs and publishers like to do.
     """
     steps = Path(card.source.root or ".").parts
     tails = [Path(*steps[i:]) for i in range(len(steps) + 1)]
     for tail in tails:
         if _holds(card, place / tail, place):
             return place / tail
+    if card.source.kind == "download":
+        whole = Path(*steps)
+        inner = [path for pattern in ("*/", "*/*/") for path in sorted(place.glob(pattern)) if path.is_dir()]
+        found = [path / whole for path in inner if _holds(card, path / whole, path)]
+        if len(found) == 1:
+            return found[0]
     return None
 
 

@@ -192,6 +192,26 @@ def test_what_a_person_unpacked_into_the_raw_folder_is_found(official, tmp_path)
     assert locate(card, root=tmp_path) == raw_folder(card, tmp_path) / "MHEALTHDATASET"
 
 
+def test_what_lies_in_folders_of_its_own_is_found_where_it_is_the_only_one(official, tmp_path):
+    outer, unpacked = official
+    wrapped = tmp_path / "wrapped" / "MHEALTH data" / "v1"
+    shutil.copytree(unpacked, wrapped)
+    assert locate(_card(outer), tmp_path / "wrapped", root=tmp_path) == wrapped / "MHEALTHDATASET"
+    shutil.copytree(unpacked, tmp_path / "wrapped" / "another copy")
+    with pytest.raises(DataError, match="does not hold"):
+        locate(_card(outer), tmp_path / "wrapped", root=tmp_path)
+
+
+def test_a_page_in_the_place_of_an_archive_is_not_kept(official, tmp_path):
+    page = b"<!doctype html><title>moved</title>"
+    with serving(page) as server:
+        card = _card(official[0], url=server.url, sha256=None, bytes=None)
+        with pytest.raises(DataError, match="is no archive: it begins with b'<!doctype html>") as caught:
+            locate(card, root=tmp_path, allow_download=True)
+        assert "--source" in caught.value.hint
+    assert [path.name for path in raw_folder(card, tmp_path).iterdir()] == [".lock"]
+
+
 def test_what_was_unpacked_from_another_archive_is_refused(official, tmp_path):
     outer, _ = official
     locate(_card(outer), outer, root=tmp_path)
