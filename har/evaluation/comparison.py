@@ -15,6 +15,7 @@ import numpy as np
 
 from har.errors import UsageError, unknown
 from har.evaluation import contrast
+from har.evaluation.arms import RUNNING, is_transductive, parts_of
 from har.evaluation.gathering import Gathered, Run, gather
 from har.evaluation.numbers import number
 from har.evaluation.scores import (
@@ -62,7 +63,8 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
     for found, p_holm in zip(contrasts, adjusted, strict=True):
         _conclude(found, p_holm)
         problems.extend(found["problems"])
-    variants = {name: _variant(gathered, name, policy) for name in study["variants"]}
+    variants = {name: _variant(gathered, name, policy) for name in gathered.arms}
+    counted = sum(parts_of(run.arm)[1] == RUNNING for run in gathered.runs)
     result = {
         "study": study["name"],
         "question": study["question"],
@@ -70,7 +72,7 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         "policy": policy,
         "rope": contrast.ROPE,
         "alpha": contrast.ALPHA,
-        "runs": {"declared": len(study["runs"]), "counted": len(gathered.runs)},
+        "runs": {"declared": len(study["runs"]), "counted": counted},
         "shared_seeds": shared,
         "problems": problems,
         "answer": _answer(contrasts),
@@ -97,9 +99,10 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
     """Return one contrast before adjustment: paired differences and their estimate, or why there are none."""
     a, b = declared["a"], declared["b"]
     found: dict[str, Any] = {"a": a, "b": b, "primary": bool(declared.get("primary")), "policy": policy}
+    found["transductive"] = is_transductive(a) or is_transductive(b)
     found |= dict.fromkeys(("mean", "sd", "interval", "interval_method", "p", "detectable"))
     found |= {"subjects": 0, "repeats": 0, "differences": {}, "problems": []}
-    first, second = ({(run.fold, run.repeat): run for run in gathered.of(variant)} for variant in (a, b))
+    first, second = ({(run.fold, run.repeat): run for run in gathered.of(name)} for name in (a, b))
     pairs = [(first[key], second[key]) for key in first if key in second]
     different = [one.folder for one, other in pairs if one.windows != other.windows]
     if different:
@@ -129,7 +132,8 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
 
 def _left_out(gathered: Gathered, a: str, b: str, pairs: list[tuple[Run, Run]]) -> list[str]:
     """Return the sentence that says which declared pairs of runs a contrast does without, where there are some."""
-    expected = {(run["fold"], run["repeat"]) for run in gathered.study["runs"] if run["variant"] in (a, b)}
+    variants = {parts_of(name)[0] for name in (a, b)}
+    expected = {(run["fold"], run["repeat"]) for run in gathered.study["runs"] if run["variant"] in variants}
     if len(pairs) == len(expected):
         return []
     tested = {fold["name"]: fold["test"] for fold in gathered.study["folds"]}
@@ -152,6 +156,8 @@ def _conclude(found: dict[str, Any], p_holm: float) -> None:
     found["p_holm"] = p_holm
     found["verdict"] = contrast.verdict(result.mean, result.interval, p_holm, result.subjects)
     found["sentence"] = contrast.sentence(found["a"], found["b"], result, p_holm)
+    if found["transductive"]:
+        found["sentence"] += " It is transductive: unlabelled windows of the test subject are used."
 
 
 def _differences(pairs: list[tuple[Run, Run]], policy: str) -> tuple[np.ndarray, list[str]]:

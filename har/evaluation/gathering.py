@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from har.errors import DataError, HarError
+from har.evaluation.arms import RUNNING, arm, arms, inferences_of
 from har.evaluation.predictions import activities_of
-from har.evaluation.scores import DEFAULT_POLICY, SCORES, natural, read_run, subject_confusions, summary
+from har.evaluation.scores import DEFAULT_POLICY, natural, read_run, scores_file, subject_confusions, summary
 from har.files import write_json
 
 _STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats", "folds", "protocol", "runs", "notes")
@@ -25,10 +26,10 @@ _STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run of a study, scored.
+    """One finished run of a study under one inference, scored.
 
     Attributes:
-        variant: Name of its variant.
+        arm: Name of its variant and inference, see `har.evaluation.arms`.
         fold: Name of its fold.
         repeat: Its repeat.
         folder: Its folder, relative to the study's.
@@ -39,7 +40,7 @@ class Run:
         curve: The content of its `metrics.jsonl`.
     """
 
-    variant: str
+    arm: str
     fold: str
     repeat: int
     folder: str
@@ -56,7 +57,7 @@ class Gathered:
 
     Attributes:
         study: The content of `study.json`.
-        runs: The runs that count.
+        runs: The runs that count, once for each inference.
         problems: One sentence for every run that does not.
         activities: K names, shared by all runs that count; empty when none does.
     """
@@ -66,9 +67,14 @@ class Gathered:
     problems: list[str]
     activities: list[str]
 
-    def of(self, variant: str) -> list[Run]:
-        """Return the runs of one variant."""
-        return [run for run in self.runs if run.variant == variant]
+    @property
+    def arms(self) -> list[str]:
+        """Every pair of variant and inference of the study, by name."""
+        return arms(self.study["variants"], inferences_of(self.study))
+
+    def of(self, name: str) -> list[Run]:
+        """Return the runs of one arm."""
+        return [run for run in self.runs if run.arm == name]
 
 
 def load_study(folder: Path) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def load_study(folder: Path) -> dict[str, Any]:
 
 
 def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
-    """Read and score every run of a study, and write each run's `scores.json`.
+    """Read and score every run of a study, and write each run's `scores.json` and `scores-<inference>.json`.
 
     Args:
         folder: The study's folder.
@@ -109,12 +115,19 @@ def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
     tested = {fold["name"]: set(fold["test"]) for fold in study["folds"]}
     for entry in study["runs"]:
         try:
-            run = _read_entry(folder, entry, tested[entry["fold"]], policy)
-            if runs and run.activities != runs[0].activities:
-                raise DataError(f"its activities differ from those of {runs[0].folder}")
-            runs.append(run)
+            record = _finished(folder / entry["folder"])
         except HarError as error:
             problems.append(f"Run {entry['folder']} does not count: {error.what.rstrip('.')}.")
+            continue
+        for inference in inferences_of(study):
+            try:
+                run = _read_entry(folder, entry, record, inference, tested[entry["fold"]], policy)
+                if runs and run.activities != runs[0].activities:
+                    raise DataError(f"its activities differ from those of {runs[0].folder}")
+                runs.append(run)
+            except HarError as error:
+                which = "" if inference == RUNNING else f" under {inference}"
+                problems.append(f"Run {entry['folder']} does not count{which}: {error.what.rstrip('.')}.")
     return Gathered(study, runs, problems, runs[0].activities if runs else [])
 
 
@@ -137,25 +150,33 @@ def studies_near(folder: Path) -> list[str]:
     return list(dict.fromkeys(str(place) for place in found))
 
 
-def _read_entry(folder: Path, entry: dict[str, Any], tested: set[str], policy: str) -> Run:
-    """Read and score one run that `study.json` lists; raise a `DataError` that says why it does not count."""
-    place = folder / entry["folder"]
+def _finished(place: Path) -> dict[str, Any]:
+    """Return the record of a run that is done; raise a `DataError` that says why it does not count."""
     if not (place / "run.json").is_file():
         raise DataError("it was never finished (there is no run.json)")
-    record = read_json(place / "run.json")
+    record: dict[str, Any] = read_json(place / "run.json")
     if record.get("status") != "done":
         reason = " ".join(str(record.get("error") or "").split())
         raise DataError(f"its status is {record.get('status')}" + (f" ({reason})" if reason else ""))
-    frame = read_run(place)
+    return record
+
+
+def _read_entry(
+    folder: Path, entry: dict[str, Any], record: dict[str, Any], inference: str, tested: set[str], policy: str
+) -> Run:
+    """Read and score one inference of a run; raise a `DataError` that says why it does not count."""
+    place = folder / entry["folder"]
+    frame = read_run(place, inference)
     activities, confusions = activities_of(frame), subject_confusions(frame)
     strangers = sorted(set(confusions) ^ tested, key=natural)
     if strangers:
         raise DataError(f"its windows are not those of its test subjects (subject {strangers[0]})")
     scores = summary(activities, confusions, policy)
-    if not _holds(place / SCORES, scores):  # a study may have a thousand runs, and a write waits for the disk
-        write_json(place / SCORES, scores)
+    path = place / scores_file(inference)
+    if not _holds(path, scores):  # a study may have a thousand runs, and a write waits for the disk
+        write_json(path, scores)
     return Run(
-        variant=entry["variant"],
+        arm=arm(entry["variant"], inference),
         fold=entry["fold"],
         repeat=int(entry["repeat"]),
         folder=entry["folder"],

@@ -10,6 +10,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from har.evaluation.arms import inferences_of
 from har.evaluation.comparison import check_policy, evaluate_study, judge
 from har.evaluation.gathering import Gathered, gather
 from har.evaluation.numbers import Table, escape_markdown, number, with_minus
@@ -66,18 +67,25 @@ def _figures(result: dict[str, Any], gathered: Gathered, tables: dict[str, Table
 
     from har.evaluation import figures
 
+    drawn = _drawn(result)
     confusions = [
         figures.confusion_figure(f"confusion-{position}", name, found)
-        for position, (name, found) in enumerate(result["variants"].items())
+        for position, (name, found) in enumerate(drawn.items())
     ]
     curves = [figures.curves_figure(gathered, tables["curves"], key) for key in figures.CURVES]
     # The figures' texts are escaped where matplotlib writes them, so the page must not escape the tags around them.
     return {
         "differences": Markup(figures.differences_figure(result)),  # noqa: S704
-        "activities": Markup(figures.activities_figure(result)),  # noqa: S704
+        "activities": Markup(figures.activities_figure(result | {"variants": drawn})),  # noqa: S704
         "curves": [Markup(svg) for svg in curves if svg],  # noqa: S704
         "confusions": [Markup(svg) for svg in confusions if svg],  # noqa: S704
     }
+
+
+def _drawn(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the arms that figures show: every variant, and other inferences where a contrast names them."""
+    named = {found[side] for found in result["contrasts"] for side in ("a", "b")}
+    return {name: found for name, found in result["variants"].items() if "@" not in name or name in named}
 
 
 def _environment() -> Environment:
@@ -111,6 +119,8 @@ def _protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
             box[_PROTOCOL_WORDS.get(name, name.replace("_", " "))] = _words(value)
     if study["protocol"].get("activities", 0) is None:
         box["activities"] = "all of the data set"
+    if len(inferences_of(study)) > 1:
+        box["statistics at inference"] = ", ".join(inferences_of(study))
     box["selection of weights"] = "best validation macro F1; the test subjects are scored once, with those weights"
     box["absent activities"] = f"policy {result['policy']} per subject, all activities where pooled"
     per = "repeat, the same in every fold" if result["shared_seeds"] else "fold and repeat"

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from har.errors import DataError, unknown
+from har.evaluation.arms import RUNNING
 from har.evaluation.predictions import (
     activities_of,
     check_against_truth,
@@ -35,7 +36,6 @@ from har.files import write_json
 SUBJECT_POLICIES = ("present", "union", "all")
 POLICIES = (*SUBJECT_POLICIES, "pooled")
 DEFAULT_POLICY = "present"
-RUNNING = "running"  # the inference that every run has
 PREDICTIONS = predictions_file(RUNNING)
 TRUTH = Path("truth.parquet")
 SCORES = Path("scores.json")

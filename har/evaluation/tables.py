@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from har.evaluation.arms import is_transductive
 from har.evaluation.gathering import Gathered
 from har.evaluation.numbers import Column, Table
 from har.evaluation.scores import natural
@@ -21,6 +22,7 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
     """
     tables = [
         variants_table(result),
+        *([transductive_table(result)] if any(map(is_transductive, result["variants"])) else []),
         contrasts_table(result),
         subjects_table(result),
         differences_table(result),
@@ -33,7 +35,27 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
 
 
 def variants_table(result: dict[str, Any]) -> Table:
-    """Return scores and cost of each variant."""
+    """Return scores and cost of each variant, and of each inference of it that uses no data of the test subject."""
+    policy = result["policy"]
+    note = (
+        f"Macro F1 ({policy}) is taken per subject and then averaged; pooled macro F1, accuracy and weighted F1 are of"
+        " the windows of all subjects together. Repeats of a subject are averaged first."
+    )
+    return _scores_table("variants", f"Variants, macro F1 ({policy})", result, note, transductive=False)
+
+
+def transductive_table(result: dict[str, Any]) -> Table:
+    """Return the same of the inferences that do use data of the test subject."""
+    note = (
+        "The norms' statistics are those of the test subject's own windows, without their labels. Apart from the other"
+        " table because these variants know more of whom they are tested on."
+    )
+    title = f"Adapted to the test subject (transductive), macro F1 ({result['policy']})"
+    return _scores_table("transductive", title, result, note, transductive=True)
+
+
+def _scores_table(name: str, title: str, result: dict[str, Any], note: str, *, transductive: bool) -> Table:
+    """Return scores and cost of the arms that are transductive, or of those that are not."""
     policy = result["policy"]
     columns = [
         Column("variant"),
@@ -50,12 +72,12 @@ def variants_table(result: dict[str, Any]) -> Table:
     ]
     scores = ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy", "weighted_f1")
     cost = ("parameters", "best_step", "seconds", "subjects", "runs")
-    rows = [[name, *(found[key] for key in (*scores, *cost))] for name, found in result["variants"].items()]
-    note = (
-        f"Macro F1 ({policy}) is taken per subject and then averaged; pooled macro F1, accuracy and weighted F1 are of"
-        " the windows of all subjects together. Repeats of a subject are averaged first."
-    )
-    return Table("variants", f"Variants, macro F1 ({policy})", columns, rows, note)
+    rows = [
+        [arm, *(found[key] for key in (*scores, *cost))]
+        for arm, found in result["variants"].items()
+        if is_transductive(arm) == transductive
+    ]
+    return Table(name, title, columns, rows, note)
 
 
 def contrasts_table(result: dict[str, Any]) -> Table:

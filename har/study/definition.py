@@ -11,6 +11,7 @@
     seed: 0
     contrasts:
       - {a: every, b: input, primary: true}
+    inferences: [running, population]        # optional; then a contrast may also name every@population
 
 Every mistake of a file is found before it is refused, so that one reading is enough to mend it.
 """
@@ -24,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from har.errors import UsageError, candidates
+from har.evaluation.arms import RUNNING, arms
+from har.norms.inferences import check
 from har.strict_yaml import read_yaml
 
 # Names become folders: the same characters mean the same file on every file system, and none hides or climbs.
@@ -33,7 +36,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 _REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
-_OPTIONAL = ("repeats", "seed", "notes")
+_OPTIONAL = ("repeats", "seed", "notes", "inferences")
 _PROTOCOL = ("folds", "fold_count", "validation_subjects")
 _CONTRAST = ("a", "b", "primary")
 
@@ -42,6 +45,7 @@ GOVERNED = (
     "name",
     "seed_everything",
     "threads",
+    "inferences",
     "data.name",
     "data.root",
     "data.folds",
@@ -53,7 +57,7 @@ GOVERNED = (
 
 @dataclass(frozen=True)
 class Contrast:
-    """A declared comparison: the score of variant `a` minus that of variant `b`, paired over subjects."""
+    """A declared comparison: the score of `a` minus that of `b`, each VARIANT or VARIANT@INFERENCE, over subjects."""
 
     a: str
     b: str
@@ -88,6 +92,7 @@ class Study:
         repeats: Runs per variant and fold, each with a seed of its own.
         seed: The number that all seeds are derived from.
         notes: Sentences for the report.
+        inferences: What every run predicts with (`har.norms.inferences`).
     """
 
     name: str
@@ -100,6 +105,7 @@ class Study:
     seed: int
     contrasts: tuple[Contrast, ...]
     notes: tuple[str, ...]
+    inferences: tuple[str, ...] = (RUNNING,)
 
 
 def is_safe_name(name: object) -> bool:
@@ -149,6 +155,7 @@ class _Reading:
         self._keys(self.value, (*_REQUIRED, *_OPTIONAL), "")
         self.problems.extend(f"'{key}' is missing." for key in _REQUIRED if key not in self.value)
         variants = self._variants()
+        inferences = self._inferences()
         return Study(
             name=self._name(),
             question=self._text("question"),
@@ -158,8 +165,9 @@ class _Reading:
             protocol=self._protocol(),
             repeats=self._integer(self.value, "repeats", 1, at_least=1),
             seed=self._integer(self.value, "seed", 0, at_least=0),
-            contrasts=self._contrasts(variants),
+            contrasts=self._contrasts(arms(variants, inferences)),
             notes=self._notes(),
+            inferences=inferences,
         )
 
     def _keys(self, mapping: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
@@ -255,13 +263,24 @@ class _Reading:
             self.problems.append(f"protocol: folds {folds!r} is neither a rule nor a file (no {path}). {near}")
         return str(path)
 
-    def _contrasts(self, variants: Mapping[str, Any]) -> tuple[Contrast, ...]:
+    def _inferences(self) -> tuple[str, ...]:
+        given = self.value.get("inferences", [RUNNING])
+        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+            self.problems.append(f"inferences is {given!r}; it must be a list of names such as [running, population].")
+            return (RUNNING,)
+        try:
+            check(given)
+        except UsageError as error:
+            self.problems.append(f"{error.what} {error.hint}")
+        return tuple(given)
+
+    def _contrasts(self, arms: list[str]) -> tuple[Contrast, ...]:
         given = self.value.get("contrasts", [])
         if not isinstance(given, list) or not given:
             if "contrasts" in self.value:
                 self.problems.append("contrasts is empty; declare at least one, before anything runs.")
             return ()
-        contrasts = [self._contrast(number, item, variants) for number, item in enumerate(given, start=1)]
+        contrasts = [self._contrast(number, item, arms) for number, item in enumerate(given, start=1)]
         pairs = [frozenset((contrast.a, contrast.b)) for contrast in contrasts]
         self.problems.extend(
             f"contrast {number} compares {contrast.a!r} and {contrast.b!r} a second time; take it out."
@@ -273,15 +292,16 @@ class _Reading:
             self.problems.append(f"{primary} contrasts are primary; exactly one answers the question.")
         return tuple(contrasts)
 
-    def _contrast(self, number: int, item: Any, variants: Mapping[str, Any]) -> Contrast:
+    def _contrast(self, number: int, item: Any, arms: list[str]) -> Contrast:
         if not isinstance(item, dict):
             self.problems.append(f"contrast {number} is {item!r}; write {{a: VARIANT, b: VARIANT, primary: true}}.")
             return Contrast(f"stand-in {number} a", f"stand-in {number} b", False)
         self._keys(item, _CONTRAST, f"contrast {number}: ")
         for side in ("a", "b"):
-            if item.get(side) not in variants:
-                hint = candidates(item.get(side), variants)
-                self.problems.append(f"contrast {number}: {side} is {item.get(side)!r}, which is no variant. {hint}")
+            if item.get(side) not in arms:
+                which = "no variant, nor VARIANT@INFERENCE with another inference of this study than running"
+                hint = candidates(item.get(side), arms)
+                self.problems.append(f"contrast {number}: {side} is {item.get(side)!r}, which is {which}. {hint}")
         if item.get("a") == item.get("b"):
             self.problems.append(f"contrast {number} compares {item.get('a')!r} with itself.")
         primary = item.get("primary", False)
@@ -310,5 +330,5 @@ def override_problem(key: object, value: object) -> str | None:
         return f"{key} holds a mapping; write one dotted key for each of its values."
     governed = next((name for name in GOVERNED if key == name or name.startswith(f"{key}.")), None)
     if governed:
-        return f"{governed} is set by the study itself (from protocol, seed and --data); take it out."
+        return f"{governed} is set by the study itself (from protocol, inferences, seed and --data); take it out."
     return None

@@ -157,6 +157,7 @@ def _configs(study: Study, options: Options, overrides: Mapping[str, Any]) -> di
 
     protocol = study.protocol
     common: dict[str, Any] = {**overrides, "name": study.name, "threads": 1, "data.folds": protocol.folds}
+    common["inferences"] = list(study.inferences)
     optional = {
         "data.fold_count": protocol.fold_count,
         "data.validation_subjects": protocol.validation_subjects,
@@ -261,6 +262,7 @@ def record(plan: Plan) -> dict[str, Any]:
         "variants": study.variants,
         "overrides": dict(plan.options.overrides or {}),
         "contrasts": [asdict(contrast) for contrast in study.contrasts],
+        "inferences": list(study.inferences),
         "repeats": study.repeats,
         "seed": study.seed,
         "folds": [fold.record() for fold in plan.folds],

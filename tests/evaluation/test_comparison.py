@@ -203,3 +203,62 @@ def test_a_folder_that_is_no_study_names_the_studies_near_it(study):
     (study / "study.json").write_text("{")
     with pytest.raises(DataError, match="damaged"):
         evaluate_study(study)
+
+
+@pytest.fixture
+def inferred(tmp_path):
+    """A study whose runs have other inferences; a contrast within a variant and one with data of the target."""
+    contrasts = [("every@population", "every"), ("none@target", "none"), ("every", "input")]
+    plan = FakeStudy(hit={"none": 0.5, "input": 0.5, "every": 0.5}, inferences={"population": 0.3, "target": 0.4})
+    plan.contrasts = contrasts
+    return write_study(tmp_path / "runs" / "placement" / "fake", plan)
+
+
+def test_an_arm_is_a_variant_under_an_inference_and_is_contrasted_like_a_variant(inferred):
+    result = evaluate_study(inferred)
+    assert list(result["variants"])[:3] == ["none", "none@population", "none@target"]
+    first = result["contrasts"][0]
+    by_hand = []
+    for subject in range(1, 9):
+        run = _run(inferred, "every", subject)
+        scores = []
+        for name in ("population", "running"):
+            frame = pd.read_parquet(run / "predictions" / f"{name}.parquet")
+            names = ["walk", "sit", "stairs"]
+            columns = (frame[column].map(names.index).to_numpy() for column in ("truth", "prediction"))
+            scores.append(macro_f1(confusion(*columns, 3)))
+        by_hand.append(scores[0] - scores[1])
+    assert list(first["differences"].values()) == pytest.approx(by_hand)
+    assert first["verdict"] == "better"
+    assert first["sentence"].startswith("every@population is better than every: +")
+    assert result["problems"] == []
+    assert result["runs"] == {"declared": 24, "counted": 24}  # a run counts once, however often it predicts
+
+
+def test_what_uses_data_of_the_test_subject_is_marked(inferred):
+    result = evaluate_study(inferred)
+    assert [found["transductive"] for found in result["contrasts"]] == [False, True, False]
+    assert "transductive" in result["contrasts"][1]["sentence"]
+    assert "transductive" not in result["contrasts"][0]["sentence"]
+
+
+def test_each_inference_is_scored_into_a_file_of_its_own(inferred):
+    evaluate_study(inferred)
+    run = _run(inferred, "every", 1)
+    scores = {name: json.loads((run / name).read_text()) for name in ("scores.json", "scores-population.json")}
+    assert scores["scores.json"]["macro_f1"] < scores["scores-population.json"]["macro_f1"]
+
+
+def test_a_missing_inference_is_named_and_its_pair_left_out(inferred):
+    (_run(inferred, "every", 3) / "predictions" / "population.parquet").unlink()
+    result = evaluate_study(inferred)
+    assert "v2/subject-3/repeat-0 does not count under population: " in result["problems"][0]
+    assert "rests on 7 of 8 pairs of runs, without subject 3" in result["contrasts"][0]["problems"][0]
+    assert result["contrasts"][2]["subjects"] == 8
+    assert result["runs"]["counted"] == 24
+
+
+def test_a_failed_run_is_one_problem_whatever_it_would_have_predicted(inferred):
+    _change(_run(inferred, "every", 3) / "run.json", status="failed", error="killed")
+    result = evaluate_study(inferred)
+    assert sum("does not count" in problem for problem in result["problems"]) == 1

@@ -225,3 +225,32 @@ def test_a_study_without_a_finished_run_gets_a_page_that_says_so(tmp_path):
     write_report(folder)
     assert "never finished" in "".join(_page(folder).words)
     assert "svg" not in _page(folder).tags
+
+
+def test_transductive_arms_have_a_table_of_their_own_on_the_page_too(tmp_path):
+    plan = FakeStudy(
+        subjects=6, inferences={"population": 0.1, "target": 0.1}, contrasts=[("every@population", "every")]
+    )
+    folder = write_study(tmp_path / "placement" / "fake", plan)
+    page = _Page(write_report(folder).read_text())
+    plain, apart = page.tables[0], page.tables[1]
+    assert [row[0] for row in plain[1:]] == [
+        "none",
+        "none@population",
+        "input",
+        "input@population",
+        "every",
+        "every@population",
+    ]
+    assert [row[0] for row in apart[1:]] == ["none@target", "input@target", "every@target"]
+    rows = list(csv.reader(io.StringIO((folder / "tables" / "transductive.csv").read_text())))
+    assert [row[0] for row in rows[1:]] == ["none@target", "input@target", "every@target"]
+    text = (folder / "report.md").read_text()
+    assert "Adapted to the test subject (transductive)" in text
+    assert "statistics at inference: running, population, target" in text
+    figures = {value for value in page.ids if value.startswith("confusion-")}
+    assert {int(value.split("-")[1]) for value in figures} == {0, 1, 2, 3}  # the variants, and what a contrast names
+
+
+def test_a_study_without_transductive_arms_has_no_such_table(study):
+    assert not (study / "tables" / "transductive.csv").exists()

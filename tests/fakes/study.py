@@ -28,6 +28,7 @@ class FakeStudy:
         windows: Windows per activity and subject.
         wobble: SD over subjects of the hit probability (per variant and subject).
         absent: Subject to activities that it does not perform.
+        inferences: Other inferences than running, to what they add to the hit probability.
         shared_seeds: Whether a repeat has the same seed in every fold.
     """
 
@@ -39,6 +40,7 @@ class FakeStudy:
     windows: int = 12
     wobble: float = 0.02
     absent: dict[str, list[str]] = field(default_factory=dict)
+    inferences: dict[str, float] = field(default_factory=dict)
     shared_seeds: bool = False
     name: str = "placement"
     question: str = "Does batch normalisation after every convolution beat one at the input?"
@@ -70,6 +72,7 @@ def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
         "file": "configs/studies/fake.yaml",
         "variants": {variant: {"model.norm.placement": variant} for variant in plan.hit},
         "contrasts": [{"a": a, "b": b, "primary": number == 0} for number, (a, b) in enumerate(plan.contrasts)],
+        **({"inferences": ["running", *plan.inferences]} if plan.inferences else {}),
         "repeats": plan.repeats,
         "seed": plan.seed,
         "folds": folds,
@@ -102,8 +105,12 @@ def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
 def write_run(folder: Path, plan: FakeStudy, variant: str, fold: dict, repeat: int) -> None:
     """Write one finished run."""
     subject = fold["test"][0]
-    truth, frame = subject_files(plan, subject, *_hit(plan, variant, subject, repeat))
+    hit, seed = _hit(plan, variant, subject, repeat)
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    for name, more in plan.inferences.items():
+        _, frame = subject_files(plan, subject, min(hit + more, 1.0), seed)
+        frame.to_parquet(folder / "predictions" / f"{name}.parquet", index=False)
+    truth, frame = subject_files(plan, subject, hit, seed)
     frame.to_parquet(folder / "predictions" / "running.parquet", index=False)
     truth.to_parquet(folder / "truth.parquet", index=False)
     generator = np.random.default_rng([plan.seed, repeat, int(subject), len(variant)])

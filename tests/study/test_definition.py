@@ -114,6 +114,11 @@ def test_a_missing_key_is_named(tmp_path, key):
         ({"contrasts": [{"a": "evry", "b": "input", "primary": True}]}, "Did you mean 'every'?"),
         ({"contrasts": [{"a": "every", "primary": True}]}, "b is None, which is no variant"),
         ({"contrasts": [{"a": "every", "b": "every", "primary": True}]}, "with itself"),
+        ({"inferences": "population"}, "inferences is 'population'"),
+        ({"inferences": ["running", "poplation"]}, "Did you mean 'population'"),
+        ({"inferences": ["population"]}, "lack 'running'"),
+        ({"contrasts": [{"a": "every@population", "b": "input", "primary": True}]}, "'every@population', which is no"),
+        ({"variants": {**GOOD["variants"], "a@b": {"a.b": 1}}}, "variant name 'a@b'"),
         ({"contrasts": [{"a": "every", "b": "input"}]}, "0 contrasts are primary"),
         ({"contrasts": [{"a": "every", "b": "input", "primary": "yes"}]}, "primary is 'yes'"),
         ({"contrasts": [{"a": "every", "b": "input", "primry": True}]}, "Did you mean 'primary'?"),
@@ -179,3 +184,22 @@ def test_a_key_that_is_not_dotted_is_refused(key):
 @pytest.mark.parametrize("value", [1, 1e-3, "every", None, [0, 2], False])
 def test_plain_values_can_be_overridden(value):
     assert override_problem("model.norm.placement", value) is None
+
+
+def test_contrasts_may_name_variants_under_the_inferences_of_the_study(tmp_path):
+    contrasts = [
+        {"a": "every@population", "b": "every", "primary": True},
+        {"a": "every@population", "b": "input@target-0.5"},
+    ]
+    study = load(tmp_path, changed(inferences=["running", "population", "target-0.5"], contrasts=contrasts))
+    assert [(contrast.a, contrast.b) for contrast in study.contrasts] == [
+        ("every@population", "every"),
+        ("every@population", "input@target-0.5"),
+    ]
+    assert load(tmp_path, GOOD).inferences == ("running",)
+
+
+def test_running_has_no_second_name(tmp_path):
+    contrasts = [{"a": "every@running", "b": "input", "primary": True}]
+    text = problems(tmp_path, changed(inferences=["running", "population"], contrasts=contrasts))
+    assert "'every@running', which is no variant" in text

@@ -250,3 +250,12 @@ def test_other_folds_than_before_are_refused(plan, tmp_path, data_root):
     path = write_study(tmp_path / "other", [fold("1"), fold("2"), fold("3", train=("5", "6"))])
     with pytest.raises(UsageError, match="first difference: subject-3"):
         save_plan(make_plan(load_study(path), Options(root=data_root, runs=tmp_path / "runs")))
+
+
+def test_every_run_predicts_with_the_inferences_of_the_study(data_root, tmp_path):
+    study = load_study(write_study(tmp_path / "study", inferences=["running", "population"]))
+    plan = make_plan(study, Options(root=data_root))
+    assert all(run.config["inferences"] == ["running", "population"] for run in plan.runs)
+    assert record(plan)["inferences"] == ["running", "population"]
+    with pytest.raises(UsageError, match="is set by the study itself"):
+        make_plan(study, Options(root=data_root, overrides={"inferences": ["running"]}))
