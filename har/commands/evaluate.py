@@ -48,28 +48,35 @@ def main(args: list[str]) -> int:
 
 def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
     """Score one run, or one predictions file that stands alone."""
-    from har.evaluation.scorecard import scorecard, scores_csv
-    from har.evaluation.scores import score_file, score_run
+    from har.evaluation.scorecard import inferences_table, scorecard, scores_csv
+    from har.evaluation.scores import inferences_of, score_file, score_run, scores_file
 
+    others: dict[str, Any] = {}
     if path.is_dir() or not path.exists():
         _expect_run(path)
-        scores, folder = score_run(path, policy, write=out is None), out or path
+        scores, folder = score_run(path, policy, write=False), out or path
+        others = {name: score_run(path, policy, inference=name, write=False) for name in inferences_of(path)[1:]}
     else:
         scores, folder = score_file(path, policy), out or path.parent
-    if out is not None or not path.is_dir():
-        write_json(folder / "scores.json", scores)
+    write_json(folder / "scores.json", scores)
+    for name, found in others.items():
+        write_json(folder / scores_file(name), found)
     write_text(folder / "scores.csv", scores_csv(scores))
     if as_json:
-        _print_json(scores)
-    else:
-        print(f"{scorecard(scores)}\n\nwritten: {folder / 'scores.json'}, {folder / 'scores.csv'}")
+        _print_json({**scores, "inferences": others} if others else scores)
+        return 0
+    print(scorecard(scores))
+    if others:
+        print(f"\n{inferences_table(scores, others).markdown()}\n\n{inferences_table(scores, others).note}")
+    more = f", {folder / 'scores-<inference>.json'}" if others else ""
+    print(f"\nwritten: {folder / 'scores.json'}, {folder / 'scores.csv'}{more}")
     return 0
 
 
 def _study(folder: Path, policy: str, *, as_json: bool) -> int:
     """Score all runs of a study and state its contrasts."""
     from har.evaluation.comparison import evaluate_study
-    from har.evaluation.tables import variants_table
+    from har.evaluation.tables import transductive_table, variants_table
 
     result = evaluate_study(folder, policy)
     if as_json:
@@ -77,8 +84,9 @@ def _study(folder: Path, policy: str, *, as_json: bool) -> int:
         return 0
     for problem in result["problems"]:
         print(f"problem: {problem}")
-    table = variants_table(result)
-    print(f"{table.markdown()}\n\n{table.note}\n")
+    for table in (variants_table(result), transductive_table(result)):
+        if table.rows:
+            print(f"{table.title}\n\n{table.markdown()}\n\n{table.note}\n")
     for found in result["contrasts"]:
         print(found["sentence"])
     print(f"\nwritten: {folder / 'contrasts.json'}, and scores.json in every run that counts")

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from har.evaluation.arms import RUNNING, arm, is_transductive
 from har.evaluation.numbers import Column, Table, number
 from har.evaluation.scores import SUBJECT_POLICIES
 
@@ -36,6 +37,26 @@ def scorecard(scores: dict[str, Any]) -> str:
     if scores["absent_from_truth"]:
         lines.append(f"not in the truth:   {', '.join(scores['absent_from_truth'])}")
     return "\n".join(lines)
+
+
+def inferences_table(scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> Table:
+    """Return what a run scores under each of its inferences, those that use the test subject's data last.
+
+    Args:
+        scores: The content of `scores.json`: predictions with running statistics.
+        others: Name of each other inference to its scores.
+    """
+    columns = [Column("inference"), Column("data of the test subject")]
+    columns += [Column(name, "score") for name in (f"macro F1 ({scores['policy']})", "weighted F1", "accuracy")]
+    columns.append(Column("macro F1 - running, points", "points"))
+    rows: list[list[Any]] = []
+    for name, found in sorted({RUNNING: scores, **others}.items(), key=lambda item: is_transductive(arm("", item[0]))):
+        known = found["macro_f1"] is not None and scores["macro_f1"] is not None
+        difference = found["macro_f1"] - scores["macro_f1"] if known and name != RUNNING else None
+        uses = "unlabelled" if is_transductive(arm("", name)) else "none"
+        rows.append([name, uses, *(found[key] for key in ("macro_f1", "weighted_f1", "accuracy")), difference])
+    note = "The same weights, with other statistics in their batch norms (docs/norms.md)."
+    return Table("inferences", "Inferences", columns, rows, note)
 
 
 def scores_csv(scores: dict[str, Any]) -> str:

@@ -150,3 +150,44 @@ def test_a_wrong_row_of_a_file_is_named(run, tmp_path, capsys):
     frame.to_parquet(tmp_path / "x.parquet")
     assert main(["evaluate", str(tmp_path / "x.parquet")]) == 3
     assert "x.parquet, row 7: prediction 'wlak'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def inferred(tmp_path_factory):
+    """A study whose runs have other inferences."""
+    plan = FakeStudy(subjects=6, inferences={"target": 0.05, "population": 0.1}, contrasts=[("none@target", "none")])
+    return write_study(tmp_path_factory.mktemp("inferred"), plan)
+
+
+def test_a_run_is_shown_under_each_of_its_inferences_with_the_transductive_ones_last(inferred, capsys):
+    run = inferred / "v0" / "subject-1" / "repeat-0"
+    assert main(["evaluate", str(run)]) == 0
+    text = capsys.readouterr().out
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "| " in line]
+    rows = [cells for cells in table if cells[0] in {"running", "population", "target"}]
+    assert [cells[:2] for cells in rows] == [["running", "none"], ["population", "none"], ["target", "unlabelled"]]
+    for name, cells in zip(("", "-population", "-target"), rows, strict=True):
+        scores = json.loads((run / f"scores{name}.json").read_text())
+        assert cells[2] == f"{scores['macro_f1']:.3f}"
+    assert "The same weights" in text
+
+
+def test_json_holds_the_other_inferences_beside_the_scores(inferred, tmp_path, capsys):
+    run = inferred / "v1" / "subject-1" / "repeat-0"
+    assert main(["evaluate", str(run), "--json", "--out", str(tmp_path)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    others = printed.pop("inferences")
+    assert printed == json.loads((tmp_path / "scores.json").read_text())
+    assert others == {
+        name: json.loads((tmp_path / f"scores-{name}.json").read_text()) for name in ("population", "target")
+    }
+    assert not list(run.glob("scores*"))
+
+
+def test_a_study_prints_transductive_arms_apart(inferred, capsys):
+    assert main(["evaluate", str(inferred)]) == 0
+    text = capsys.readouterr().out
+    plain, apart = text.split("Adapted to the test subject (transductive)")
+    assert "none@population" in plain
+    assert "none@target" not in plain
+    assert "none@target" in apart
