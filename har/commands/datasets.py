@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from har.commands.parser import CommandParser
 from har.datasets.card import Card, Split
+from har.datasets.draft import draft
 from har.datasets.fetch import raw_folder, rung
 from har.datasets.registry import card_names, find_card, get_card
 from har.errors import UsageError
@@ -16,11 +18,12 @@ from har.windows.store import Store
 _EXAMPLES = """\
 har datasets
 har datasets spar
-har datasets spar --window-s 4 --step-s 1"""
+har datasets spar --window-s 4 --step-s 1
+har datasets --new ~/recordings > my-card.yaml"""
 
 
 def main(args: list[str]) -> int:
-    """Print the table of data sets, or one card.
+    """Print the table of data sets, one card, or the draft of a card.
 
     Args:
         args: The command line after the command's name.
@@ -29,6 +32,9 @@ def main(args: list[str]) -> int:
         0. Errors are raised, see `har.errors`.
     """
     options = _parse(args)
+    if options.new is not None:
+        print(draft(Path(options.new)), end="")
+        return 0
     if options.data_set is None:
         print(_table(options.root))
         return 0
@@ -48,7 +54,14 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument("--window-s", type=float, metavar="S", help="count windows of this length, in seconds")
     parser.add_argument("--step-s", type=float, metavar="S", help="step from window to window (default: their length)")
     parser.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
+    parser.add_argument(
+        "--new", metavar="FOLDER", help="draft a card for a folder of tables; what it guessed is marked"
+    )
     options = parser.parse_args(args)
+    if options.new is not None and options.data_set is not None:
+        raise UsageError(
+            "--new drafts a card, and there is one already.", "Give the folder alone: har datasets --new FOLDER"
+        )
     if options.step_s is not None and options.window_s is None:
         raise UsageError("--step-s needs --window-s.", "Give both: --window-s 4 --step-s 1")
     if options.window_s is not None and options.data_set is None:
