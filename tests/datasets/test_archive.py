@@ -134,6 +134,26 @@ def test_two_files_of_one_name_are_refused(tmp_path, names):
         unpack([_zip(tmp_path / "x.zip", dict.fromkeys(names, b"1"))], tmp_path / "files")
 
 
+def test_an_inner_archive_writes_over_nothing(tmp_path):
+    inner = _zip(tmp_path / "inner.zip", {"a.txt": b"other"})
+    outer = _zip(tmp_path / "outer.zip", {"a.txt": b"1", "inner.zip": inner.read_bytes()})
+    with pytest.raises(DataError, match=r"outer\.zip/inner\.zip holds two files 'a\.txt'"):
+        unpack([outer], tmp_path / "files")
+    assert not (tmp_path / "files").exists()
+
+
+@pytest.mark.parametrize("announced", [100, 300_000])
+def test_a_member_of_another_size_than_it_announces_is_refused(tmp_path, announced):
+    archive = _zip(tmp_path / "x.zip", {"a.txt": random.Random(1).randbytes(200_000)})
+    content = bytearray(archive.read_bytes())
+    at = content.index(b"PK\x01\x02") + 24  # the size in the directory
+    content[at : at + 4] = announced.to_bytes(4, "little")
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=r"archive x\.zip is damaged"):
+        unpack([archive], tmp_path / "files")
+    assert _nothing_left(tmp_path, archive)
+
+
 def test_an_encrypted_member_is_refused(tmp_path):
     archive = _zip(tmp_path / "x.zip", {"a.txt": b"1"})
     content = bytearray(archive.read_bytes())

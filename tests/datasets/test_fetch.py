@@ -1,5 +1,6 @@
 """Sources: found without importing anything, and refused with what to do."""
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -190,6 +191,21 @@ def test_what_a_person_unpacked_into_the_raw_folder_is_found(official, tmp_path)
     card = _card(outer)
     shutil.copytree(unpacked, raw_folder(card, tmp_path))
     assert locate(card, root=tmp_path) == raw_folder(card, tmp_path) / "MHEALTHDATASET"
+
+
+def test_who_waited_for_another_process_takes_what_it_unpacked(official, tmp_path, monkeypatch):
+    outer, unpacked = official
+    card = _card(outer, url="http://127.0.0.1:9/m.zip")
+    folder = raw_folder(card, tmp_path) / "files"
+
+    @contextlib.contextmanager
+    def waiting(_path):
+        shutil.copytree(unpacked, folder)  # meanwhile
+        yield
+
+    monkeypatch.setattr(har.datasets.fetch, "FileLock", waiting)
+    monkeypatch.setattr(har.datasets.fetch, "download", None)
+    assert locate(card, root=tmp_path, allow_download=True) == folder / "MHEALTHDATASET"
 
 
 def test_what_lies_in_folders_of_its_own_is_found_where_it_is_the_only_one(official, tmp_path):

@@ -181,6 +181,11 @@ def test_ucihar_windows_are_recordings_with_the_official_split(tmp_path):
         ("test/subject_test.txt", lambda text: "2.5" + text[1:], r"subject_test\.txt, line 1: 2\.5 is no whole number"),
         (
             "test/Inertial Signals/body_gyro_y_test.txt",
+            lambda text: text.replace("\n", " 1.0\n"),
+            r"body_gyro_y_test\.txt has 129 values a line, not 128",
+        ),
+        (
+            "test/Inertial Signals/body_gyro_y_test.txt",
             lambda text: re.sub(r"(?m) \S+$", "", text),
             r"body_gyro_y_test\.txt",
         ),
