@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from pytorch_lightning.callbacks import Callback
 from torch.nn import functional
 
 from har.errors import RunError, UsageError
@@ -22,6 +23,7 @@ from har.training.datamodule import Batch, HarDataModule
 
 MONITOR = "validation_macro_f1"
 
+from har.training.precise import PreciseValidation
 
 class HarModule(pl.LightningModule):
     """A learner with its norm plan, trained with AdamW on cross-entropy.
@@ -41,6 +43,8 @@ class HarModule(pl.LightningModule):
     network: Classifier
 
     def __init__(
+        precise_validation: Validate, and so choose the weights, with exact statistics of the batch norms over all
+            training windows instead of running ones.
         self,
         learner: Learner = CNN(),  # noqa: B008  (immutable in use; the parser shows it as the default)
         norm: NormPlan = NormPlan(),  # noqa: B008
@@ -54,6 +58,7 @@ class HarModule(pl.LightningModule):
             raise UsageError(
                 f"learning rate {learning_rate} and weight decay {weight_decay} must be positive and not negative.",
                 "Usual values are 0.001 and 0.01.",
+        precise_validation: bool = False,
             )
         self.learner, self.norm, self.scaling = learner, norm, scaling
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
@@ -70,6 +75,8 @@ class HarModule(pl.LightningModule):
             recipe: What the model is fed with (`HarDataModule.recipe`).
             mean_C: Mean of each channel over all training windows.
             variance_C: Variance of each channel likewise. A checkpoint that is restored afterwards replaces both.
+        self.precise_validation = precise_validation
+        self.data: HarDataModule | None = None  # what exact statistics are measured on
 
         Raises:
             UsageError: When the windows are too short for the learner or a channel is constant.
@@ -101,8 +108,13 @@ class HarModule(pl.LightningModule):
 
     def seed_step(self, step: int) -> None:
         """Seed the dropout of a step from its address, so that it does not depend on what ran before."""
+            self.data = data
         seed = derive_seed(self.seed, "step", step)
         if self.device.type == "cpu":
+    def configure_callbacks(self) -> list[Callback]:
+        """Return what validates with exact statistics, where that is asked for. Called by Lightning."""
+        return [PreciseValidation()] if self.precise_validation else []
+
             # torch.manual_seed costs 1 ms: it seeds devices that are not there
             torch.default_generator.manual_seed(seed)
         else:

@@ -6,6 +6,7 @@ The weights stay as they are, so all inferences of a run are comparable; its net
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,9 @@ from har.training.datamodule import Batch, HarDataModule, WindowLoader, training
 from har.training.module import HarModule
 from har.windows.segment import WindowIndex
 from har.windows.store import Store
+if TYPE_CHECKING:
+    from har.training.module import HarModule
+
 
 _LARGE_BATCH = 256  # windows; only a matter of memory, where the result does not depend on the batch
 

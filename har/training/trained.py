@@ -48,7 +48,9 @@ class Trained:
         self._inferences = check(config["inferences"])
         self.module: HarModule
         self.data: HarDataModule
-        self.module, self.data, _ = parts(config)
+        self.module, self.data, settings = parts(config)
+        self._checkpoint = checkpoint
+        self._require_network(self.module.description())
         channels = len(self.recipe["channels"])
         self.module.build(self.recipe, torch.zeros(channels), torch.ones(channels))
         restore(self.module, checkpoint)
@@ -67,6 +69,7 @@ class Trained:
     def set_up(self) -> HarDataModule:
         """Set the configuration's data up and prove that they are what the network was trained for.
 
+        self.module.data = self.data
         Raises:
             UsageError: When channels, rate, window or activities differ from the checkpoint's.
         """
