@@ -130,12 +130,10 @@ class MovingAverageBatchNorm(Norm, Scheduled):
         """
         chunks = len(mean_KC)
         start_C = torch.where(self.steps == 0, mean_KC[0], self.running_var)
-        age_K = torch.arange(chunks + 1, device=mean_KC.device)
+        age_K = torch.arange(chunks + 1, dtype=mean_KC.dtype, device=mean_KC.device)
         gap_KK = age_K[:, None] - age_K[None, :-1] - 1  # updates between a value and the time that E is asked for
         weight_KK = torch.where(gap_KK >= 0, (1 - self.decay) * self.decay ** gap_KK.clamp(min=0), 0.0)
-        weight_KK = weight_KK.to(mean_KC.dtype)
-        start_K1 = (self.decay**age_K).to(mean_KC.dtype)[:, None]
-        value_KC = start_K1 * start_C + weight_KK @ mean_KC
+        value_KC = (self.decay**age_K)[:, None] * start_C + weight_KK @ mean_KC
         return value_KC[:-1], value_KC[-1]
 
     def _remember(self, moments: Tensor, counts: Tensor, after_C: Tensor) -> None:
@@ -188,8 +186,11 @@ class _Normalise(torch.autograd.Function):
         own_NC11 = _per_window(weight_C * ratio_KC * inverse_KC, ctx.size, windows)
         mean_NC11 = _per_window(inverse_KC.square() * slope_KC, ctx.size, windows)
         slope_x = torch.addcmul(delta_NCT1 * own_NC11, x_NCT1, mean_NC11, value=-1)
-        slopes.copy_(all_slopes[-len(slopes) :])
-        slope_counts.copy_(all_counts[-len(slopes) :])
+        # Autograd would else refuse another backward pass over a graph that has saved the history as it was.
+        keep_version = torch.autograd._unsafe_preserve_version_counter
+        with keep_version(slopes), keep_version(slope_counts):
+            slopes.copy_(all_slopes[-len(slopes) :])
+            slope_counts.copy_(all_counts[-len(slopes) :])
         return slope_x, normalised_KC.sum(0), delta_NCT1.sum((0, 2, 3)), *([None] * 7)
 
 

@@ -68,7 +68,8 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Return h_NFT1, float (windows, filters, samples − kernel + 1, 1)."""
-        return self._conv_forward(x_NCT1, self.used_weight(), self.bias)
+        h_NFT1: Tensor = self._conv_forward(x_NCT1, self.used_weight(), self.bias)
+        return h_NFT1
 
     def extra_repr(self) -> str:
         """Return the settings, with the transform."""

@@ -17,7 +17,9 @@ from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
 from har.learners.initialise import initialise
+from har.norms.base import set_total_steps
 from har.norms.plan import NormPlan
+from har.norms.weights import clip_adaptively
 from har.seeds import derive_seed
 from har.training.datamodule import Batch, HarDataModule
 
@@ -37,6 +39,8 @@ class HarModule(pl.LightningModule):
         scaling: Fixed input scaling fitted on the training subjects: ``none``, ``scalar`` or ``channel``.
         learning_rate: AdamW's learning rate, the same for all steps.
         weight_decay: AdamW's decoupled weight decay, on weights of convolutions and linear layers alone.
+        adaptive_clipping: Largest ratio of the norms of a filter's gradient and weight (adaptive gradient clipping,
+            usually 0.01, with norm kind ``scaled_weights``); the head's is free. None clips nothing.
         seed: The run's seed; linked to ``seed_everything``.
     """
 
@@ -51,6 +55,7 @@ class HarModule(pl.LightningModule):
         scaling: str = "channel",
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
+        adaptive_clipping: float | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -60,7 +65,13 @@ class HarModule(pl.LightningModule):
                 "Usual values are 0.001 and 0.01.",
         precise_validation: bool = False,
             )
+        if adaptive_clipping is not None and not adaptive_clipping > 0:
+            raise UsageError(
+                f"adaptive clipping at {adaptive_clipping} leaves no gradient.", "The usual value is 0.01."
+            )
+        norm.check_scaling(scaling)
         self.learner, self.norm, self.scaling = learner, norm, scaling
+        self.adaptive_clipping = adaptive_clipping
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.seed = seed
         self.recipe: dict[str, Any] = {}
@@ -105,6 +116,15 @@ class HarModule(pl.LightningModule):
             {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+
+    def on_train_start(self) -> None:
+        """Tell the norms how many forward passes the run has: some behave otherwise in its first share."""
+        set_total_steps(self.network, self.trainer.max_steps * self.trainer.accumulate_grad_batches)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the features' gradients against their weights, if asked to."""
+        if self.adaptive_clipping is not None:
+            clip_adaptively(self.network.features.parameters(), self.adaptive_clipping)
 
     def seed_step(self, step: int) -> None:
         """Seed the dropout of a step from its address, so that it does not depend on what ran before."""

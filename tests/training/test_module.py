@@ -1,0 +1,66 @@
+"""What the module in training does for its norms: the budget they must know, and clipping in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from har.errors import UsageError
+from har.learners.cnn import CNN
+from har.norms.plan import NormPlan
+from har.training.checkpoint import load_checkpoint
+from har.training.cli import resolve
+from har.training.module import HarModule
+from har.training.run import read_run, run
+
+
+@pytest.mark.parametrize("kind", ["mabn", "batch_renorm"])
+def test_a_run_tells_scheduled_norms_its_steps_and_its_checkpoint_keeps_them(
+    kind: str, small: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = run(resolve([], {**small, "model.norm.kind": kind}), tmp_path / "run")
+    state = load_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"]
+    for block in (1, 2):
+        assert state[f"network.features.block{block}.norm.total_steps"] == small["trainer.max_steps"]
+        assert state[f"network.features.block{block}.norm.steps"] == small["trainer.max_steps"]
+    assert read_run(folder)["status"] == "done"
+
+
+def test_a_run_without_norms_trains_scaled_weights_with_clipping(small: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**small, "model.norm.kind": "scaled_weights", "model.adaptive_clipping": 0.01}
+    assert read_run(run(resolve([], settings), tmp_path / "run"))["best_validation_macro_f1"] > 0
+
+
+def test_clipping_bounds_the_features_gradients_and_leaves_the_heads() -> None:
+    recipe = {"channels": ["x", "y"], "samples": 30, "activities": ["a", "b", "c"]}
+    module = HarModule(CNN([4], 3, [1]), NormPlan("scaled_weights"), adaptive_clipping=0.01)
+    module.build(recipe, torch.zeros(2), torch.ones(2))
+    for parameter in module.parameters():
+        parameter.grad = torch.full_like(parameter, 100.0)
+    module.on_before_optimizer_step(module.configure_optimizers())
+    weight, head = module.network.features.get_parameter("block1.conv.weight"), module.network.head.weight
+    ratio = weight.grad.flatten(1).norm(dim=1) / weight.flatten(1).norm(dim=1)
+    torch.testing.assert_close(ratio, torch.full((4,), 0.01))
+    assert (head.grad == 100).all()
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0])
+def test_clipping_everything_away_is_refused(limit: float) -> None:
+    with pytest.raises(UsageError, match="leaves no gradient"):
+        HarModule(adaptive_clipping=limit)
+
+
+def test_moving_averages_at_an_unscaled_input_are_refused_before_anything_runs() -> None:
+    with pytest.raises(UsageError, match="subtracts no mean"):
+        HarModule(norm=NormPlan("mabn", "input"), scaling="none")
+
+
+def test_options_of_a_kind_are_dotted_settings() -> None:
+    config = resolve([], {"model.norm.kind": "group", "model.norm.options.groups": 4})
+    assert config["model"]["norm"]["options"] == {"groups": 4}
+    with pytest.raises(UsageError) as error:
+        resolve([], {"model.norm.kind": "group", "model.norm.options.group": 4})
+    assert "'groups'" in error.value.hint
