@@ -16,14 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from har.datasets.registry import get_card
+from har.datasets.registry import card_names, get_card
 from har.errors import UsageError
 from har.files import runs_root, write_json
 from har.seeds import derive_seed
 from har.study.definition import Study, is_safe_name, override_problem
-from har.windows.prepare import prepare, store_folder
+from har.windows.prepare import open_store, prepare, store_folder
 from har.windows.splits import Fold, load_folds, save_folds
-from har.windows.store import Store
 
 # What the report's protocol box shows: settings that hold for every run. A setting that variants differ in is no part
 # of the protocol and is left out.
@@ -161,7 +160,7 @@ def _configs(study: Study, options: Options, overrides: Mapping[str, Any]) -> di
     optional = {
         "data.fold_count": protocol.fold_count,
         "data.validation_subjects": protocol.validation_subjects,
-        "data.name": get_card(options.data).name if options.data else None,
+        "data.name": options.data,
         "data.root": str(options.root) if options.root else None,
     }
     common.update({key: value for key, value in optional.items() if value is not None})
@@ -179,10 +178,9 @@ def _folds(study: Study, data_set: str, options: Options) -> tuple[Fold, ...]:
     """Return the folds of the protocol for the subjects of the data set, preparing it when it has no store."""
     from har.training.datamodule import folds_of  # heavy: torch and Lightning
 
-    card = get_card(data_set)
-    if not store_folder(card.name, options.root).exists():
-        prepare(card, root=options.root)
-    store = Store.open(store_folder(card.name, options.root))
+    if data_set in card_names() and not store_folder(data_set, options.root).exists():
+        prepare(get_card(data_set), root=options.root)
+    store = open_store(data_set, options.root)  # a store of one's own has no built-in card
     protocol = study.protocol
     folds = folds_of(store, protocol.folds, protocol.fold_count or 0, protocol.validation_subjects or 0)
     for fold in folds:
