@@ -29,12 +29,11 @@ from har.norms.statistics import (
 )
 from har.seeds import derive_seed
 from har.training.datamodule import Batch, HarDataModule, WindowLoader, training_batches
-from har.training.module import HarModule
 from har.windows.segment import WindowIndex
 from har.windows.store import Store
+
 if TYPE_CHECKING:
     from har.training.module import HarModule
-
 
 _LARGE_BATCH = 256  # windows; only a matter of memory, where the result does not depend on the batch
 

@@ -48,9 +48,7 @@ class Trained:
         self._inferences = check(config["inferences"])
         self.module: HarModule
         self.data: HarDataModule
-        self.module, self.data, settings = parts(config)
-        self._checkpoint = checkpoint
-        self._require_network(self.module.description())
+        self.module, self.data, _ = parts(config)
         channels = len(self.recipe["channels"])
         self.module.build(self.recipe, torch.zeros(channels), torch.ones(channels))
         restore(self.module, checkpoint)
