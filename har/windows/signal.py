@@ -191,7 +191,7 @@ def _track(plan: Plan, stream: Stream, clock: Clock, rate_hz: float | None, coun
     order = [stream.channels.index(names[i]) for i in columns]
     signal_TC = stream.signal_TC[:, order] if clock.is_exact else stream.signal_TC[clock.row_T][:, order]
     signal_TC = np.multiply(signal_TC, plan.channels.factors()[columns])  # in float64, rounded once in the end
-    if np.isinf(signal_TC).any():
+    if not np.isfinite(signal_TC).all() and np.isinf(signal_TC).any():
         row, column = np.argwhere(np.isinf(signal_TC))[0]
         raise DataError(f"an infinite value in row {clock.row_T[row]} of {names[columns[column]]}.", "Mend the source.")
     counts.update(clock.counts)
@@ -289,6 +289,8 @@ def _labels(
     known_s, label_T = clock.time_s[of_epoch], label_T[clock.row_T[of_epoch]]
     if len(known_s) == 0:
         return np.full(len(at_s), _OUT_OF_REACH, np.int16)
+    if np.array_equal(known_s, at_s):  # the usual case, in a tenth of the time
+        return label_T.astype(np.int16)
     after = np.minimum(np.searchsorted(known_s, at_s), len(known_s) - 1)
     before = np.maximum(after - 1, 0)
     nearest = np.where(at_s - known_s[before] <= known_s[after] - at_s, before, after)

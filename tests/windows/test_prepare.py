@@ -3,19 +3,24 @@
 import dataclasses
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import har.windows.account
 import har.windows.prepare
 from har.datasets.recipe import Gravity, Recipe
+from har.datasets.recording import RawRecording, Stream
 from har.errors import DataError, UsageError
+from har.windows.account import Preparation
 from har.windows.prepare import is_prepared, prepare, store_folder
-from har.windows.store import Store
-from tests.fakes.stores import faked
+from har.windows.signal import Plan
+from har.windows.store import Store, write_store
+from tests.fakes.stores import faked, plain_card
 
 
 @pytest.fixture
@@ -227,3 +232,23 @@ def test_counts_from_documents_are_reported_and_counted_ones_refused(fake, tmp_p
     doubted = dataclasses.replace(card, facts=dataclasses.replace(wrong, verified=False))
     store = Store.open(prepare(doubted, source=written["source"], root=tmp_path))
     assert store.manifest["facts_that_differ"] == [f"{written['rows']} rows instead of 7"]
+
+
+def test_memory_does_not_grow_with_the_number_of_recordings(tmp_path):
+    card, rows = plain_card(), 20_000
+
+    def raws(count):
+        for i in range(count):
+            signal_TC = np.full((rows, 2), float(i))
+            yield RawRecording(str(i), "a", (Stream(("acc_x", "gyro_x"), signal_TC),), np.zeros(rows, np.int16))
+
+    def peak(count):
+        preparation = Preparation(Plan.of(card))
+        tracemalloc.start()
+        write_store(tmp_path / str(count), card, preparation.recordings(raws(count)), preparation)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(1)  # what is imported and cached on the way
+    assert peak(30) < peak(3) + rows * 2 * 8
