@@ -56,6 +56,11 @@ _DISK_ERRORS = {
     errno.EFBIG: "the file would be larger than is allowed here",
     errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EEXIST: "a file stands where a folder is needed",
+    errno.EISDIR: "a folder stands where a file is needed",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk failed",
 }
 
 
@@ -84,7 +89,7 @@ def main(args: list[str] | None = None) -> int:
         print(f"har: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("har: interrupted; what was finished is kept, the same command goes on from there.", file=sys.stderr)
+        print("har: interrupted; what was finished is kept.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `har … | head` closed our output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,7 +99,7 @@ def main(args: list[str] | None = None) -> int:
         if reason is None:
             raise
         place = f" at {error.filename}" if error.filename else ""
-        print(f"har: could not write: {reason}{place}.", file=sys.stderr)
+        print(f"har: could not read or write: {reason}{place}.", file=sys.stderr)
         print("  Make room or choose another folder (HAR_DATA, HAR_RUNS); finished results are kept.", file=sys.stderr)
         return 1
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +44,20 @@ def main(args: list[str]) -> int:
 def _start(options: Any, settings: list[str]) -> Path:
     """Make a new run of the configuration."""
     from har.training.cli import complete
-    from har.training.run import default_folder, run
+    from har.training.record import default_folder
+    from har.training.run import run
 
     files = [argument for file in options.config or [] for argument in ("--config", file)]
     config = complete([*files, *settings])
     folder = Path(options.out) if options.out else default_folder(config, runs_root(options.runs))
-    return run(config, folder)
+    with _told_how_to_go_on(folder):
+        return run(config, folder)
 
 
 def _resume(options: Any, settings: list[str]) -> Path:
     """Go on with an unfinished run; nothing about it may change."""
-    from har.training.run import read_config, run
+    from har.training.record import read_config
+    from har.training.run import run
 
     if settings or options.config or options.out:
         raise UsageError(
@@ -58,4 +65,16 @@ def _resume(options: Any, settings: list[str]) -> Path:
             "Start a new run for other settings: har fit --config FILE --out FOLDER.",
         )
     folder = Path(options.resume)
-    return run(read_config(folder), folder, resume=True)
+    with _told_how_to_go_on(folder):
+        return run(read_config(folder), folder, resume=True)
+
+
+@contextmanager
+def _told_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Name the command that goes on with an interrupted run, where there is something to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (folder / "checkpoints" / "last.ckpt").exists():
+            print(f"har: go on with: har fit --resume {shlex.quote(str(folder))}", file=sys.stderr)
+        raise

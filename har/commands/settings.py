@@ -70,7 +70,7 @@ def open_trained(options: Any, settings: list[str]) -> Trained:
         UsageError: When neither a run nor a configuration with weights is named.
     """
     from har.training.cli import complete
-    from har.training.run import read_config
+    from har.training.record import read_config
     from har.training.trained import Trained
 
     if options.run is None and options.ckpt is None:

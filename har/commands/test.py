@@ -29,12 +29,30 @@ def main(args: list[str]) -> int:
     from har.commands import evaluate
     from har.training.inference import write_test_files
 
-    trained = open_trained(options, settings)
-    data = trained.set_up()
     folder = Path(options.out or options.run)
     if changed and (folder / "run.json").exists():
         raise UsageError(f"{folder} holds a run, whose files are not replaced.", "Give another folder with --out.")
+    if not changed:
+        _require_same_data(Path(options.run))
+    trained = open_trained(options, settings)
+    data = trained.set_up()
     write_test_files(folder, data, trained.test())
     if (folder / "run.json").exists():
         return evaluate.main([str(folder)])
     return evaluate.main([str(folder / "predictions" / "running.parquet"), "--out", str(folder)])
+
+
+def _require_same_data(folder: Path) -> None:
+    """Refuse to write a run's files again from other data than it was made with, or before it is finished."""
+    from har.training.record import identity, read_config, read_run
+
+    record = read_run(folder)
+    if record["status"] != "done":
+        raise UsageError(f"{folder} is not finished: its status is {record['status']}.", f"har fit --resume {folder}")
+    now = identity(read_config(folder))
+    differ = [name for name, value in now.items() if record["hashes"].get(name) != value]
+    if differ:
+        raise UsageError(
+            f"{folder} was made with another {' and '.join(differ)} than there is now.",
+            "Its files are not replaced; give another folder with --out.",
+        )

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from har.study.execute import RUNNER, Outcome, Task, execute
 from har.study.plan import Plan, PlannedRun, check_folds, command_line, save_plan
 from har.study.progress import Progress, duration
-from har.study.states import State, clear, read_record, states
+from har.study.states import State, clear, lost_files, read_record, states
 
 # Seconds of one optimiser step and of the rest of a run (indexing, prediction), for an estimate before any run has
 # ended: three convolutions of 64 filters, batches of 64 windows of 200 samples, an evaluation every 50 steps, as
@@ -60,7 +60,7 @@ def survey(plan: Plan) -> Survey:
         UsageError: A finished run was made with other settings, data or split, or the folder has other folds.
         DataError: The record of a run, or the store, is damaged.
     """
-    from har.training.run import identity  # heavy: torch and Lightning
+    from har.training.record import identity  # heavy: torch and Lightning
 
     check_folds(plan)
     found = states(plan.runs, [identity(run.config) for run in plan.runs])
@@ -81,6 +81,17 @@ def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
         "another machine; the first run that ends here tells better"
     )
     return REST_S + STEP_S * steps, basis
+
+
+def damages(found: Survey) -> list[str]:
+    """Return one sentence for each finished run that has lost results: it will be made again, which is never silent."""
+    pairs = zip(found.plan.runs, found.states, strict=True)
+    return [
+        f"{run.folder} is finished but damaged ({', '.join(lost_files(run))} missing or cut off); "
+        "it is deleted and made again from the start."
+        for run, state in pairs
+        if state is State.DAMAGED
+    ]
 
 
 def conduct(
@@ -107,7 +118,7 @@ def conduct(
     to_do = found.to_do()
     for run, state in to_do:
         if state is not State.CUT_OFF:
-            clear(run.folder)
+            clear(run, state)
     tasks = [_task(plan, run, state) for run, state in to_do]
     runs = {task.folder: run for task, (run, _) in zip(tasks, to_do, strict=True)}
     done = len(plan.runs) - len(tasks)
@@ -166,7 +177,7 @@ def listing(found: Survey, jobs: int) -> str:
         lines.append("  ".join([*cells, str(state)]))
     done = len(pairs) - len(found.to_do())
     left = f"about {duration(found.left_s(jobs))} with {jobs} at a time" if found.to_do() else "nothing to do"
-    return "\n".join([*lines, "", f"{done} of {len(pairs)} runs are done: {left}.", *_basis(found)])
+    return "\n".join([*lines, "", *damages(found), f"{done} of {len(pairs)} runs are done: {left}.", *_basis(found)])
 
 
 def _basis(found: Survey) -> list[str]:

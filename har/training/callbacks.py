@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -116,9 +117,9 @@ class Progress(ProgressBar):
             f"{self._label}  step {trainer.global_step}/{trainer.max_steps}  "
             f"validation macro F1 {pl_module.validation_scores[MONITOR]:.3f}  {elapsed_s:.1f} s  left {left_s:.0f} s"
         )
+        end = os.linesep
         if sys.stderr.isatty():
-            end = "\n" if trainer.global_step >= trainer.max_steps else ""
-            sys.stderr.write(f"\r\x1b[2K{text}{end}")
-        else:
-            sys.stderr.write(text + os.linesep)
-        sys.stderr.flush()
+            text, end = f"\r\x1b[2K{text}", "\n" if trainer.global_step >= trainer.max_steps else ""
+        with contextlib.suppress(OSError):  # whoever read the progress has gone; the run goes on
+            sys.stderr.write(text + end)
+            sys.stderr.flush()

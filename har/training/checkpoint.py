@@ -36,10 +36,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise DataError(f"there is no checkpoint {path}.", "Repeat the run, or name another run.")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["state_dict"]
+        checkpoint["state_dict"], checkpoint["recipe"]
     except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no checkpoint)
         raise DataError(
-            f"the checkpoint {path} is damaged ({type(error).__name__}).", "Delete the run's folder and repeat it."
+            f"the checkpoint {path} is damaged, or is none ({type(error).__name__}).",
+            "Name another, or repeat the run that wrote it.",
         ) from None
     return checkpoint
 

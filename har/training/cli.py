@@ -36,18 +36,30 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
     "enable_model_summary": False,
     "logger": False,  # metrics.jsonl is the log
 }
-# Keys that a run sets itself: a value from outside would be overwritten, which must not happen in silence.
-_OWNED = (
-    "logger",
-    "callbacks",
-    "default_root_dir",
-    "max_epochs",
-    "max_time",
-    "fast_dev_run",
-    "enable_checkpointing",
-    "limit_predict_batches",
-)
-
+# Keys of Lightning that a run decides by itself, or that would break what it promises (batches in the order of the
+# seed, evaluation every so many steps on all windows), with the values that change nothing. Anything else is refused.
+_OWNED: dict[str, tuple[Any, ...]] = {
+    "logger": (None, False),
+    "callbacks": (None, []),
+    "default_root_dir": (None,),
+    "max_epochs": (None, -1),
+    "min_epochs": (None,),
+    "min_steps": (None,),
+    "max_time": (None,),
+    "fast_dev_run": (None, False),
+    "barebones": (None, False),
+    "enable_checkpointing": (None,),
+    "limit_train_batches": (None,),
+    "limit_val_batches": (None,),
+    "limit_test_batches": (None,),
+    "limit_predict_batches": (None,),
+    "overfit_batches": (None, 0.0),
+    "check_val_every_n_epoch": (None, 1),
+    "accumulate_grad_batches": (None, 1),
+    "num_sanity_val_steps": (None, 0),
+    "reload_dataloaders_every_n_epochs": (None, 0),
+    "num_nodes": (None, 1),
+}
 _KNOWN_WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning issue 21326: its own use of torch's pytree
     r".*does not have many workers",  # gathering in the process is faster than worker processes (docs/architecture.md)
@@ -160,12 +172,14 @@ def complete(arguments: list[str]) -> dict[str, Any]:
     config.pop("config", None)
     for section in ("model", "data"):
         config[section].pop("seed", None)  # linked to seed_everything, which the parser fills in again
-    for key in _OWNED:
-        if config["trainer"].pop(key, None) not in (None, _TRAINER_DEFAULTS.get(key), False):
+    for key, neutral in _OWNED.items():
+        if config["trainer"].pop(key, None) not in neutral:
             raise UsageError(
                 f"trainer.{key} cannot be set: a run decides it itself.",
                 "The budget is trainer.max_steps, the folder --out, the log metrics.jsonl.",
             )
+    if config["threads"] < 1:
+        raise UsageError(f"threads {config['threads']} is not a positive number.", "1 is the default.")
     parts(config)  # a value that the classes refuse is refused now, not when the run has started
     return config
 
@@ -178,9 +192,8 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
     """
     cli = HarCLI(config, build=True)
     check(cli.config.inferences)
-    settings = {**cli.trainer_settings}
-    for key in _OWNED:
-        settings.pop(key, None)
+    settings = {key: value for key, value in cli.trainer_settings.items() if key not in _OWNED}
+    settings["num_sanity_val_steps"] = 0
     return cli.model, cli.datamodule, settings
 
 
@@ -196,7 +209,7 @@ def check_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: When it is missing, no YAML (with line and column), has a key twice, or holds no mapping.
     """
-    if not path.is_file():
+    if not path.exists():
         there = sorted(str(file) for file in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise UsageError(f"there is no configuration file {path}.", candidates(path, there))
     value = read_yaml(path)

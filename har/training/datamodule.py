@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from har.errors import UsageError, unknown
+from har.errors import DataError, UsageError, unknown
 from har.seeds import derive_seed
 from har.windows.leakage import guard
 from har.windows.moments import moments
@@ -53,9 +53,20 @@ class WindowLoader:
         for number in range(first, len(self._batches)):
             chosen = self._batches[number]
             x_NTC = gather(self._signal_TC, self._index.start[chosen], self._index.samples)
+            if not np.isfinite(x_NTC).all():
+                raise self._not_finite(x_NTC, chosen)
             label_N = self._index.label[chosen].astype(np.int64)
             self._delivered = number + 1
             yield torch.from_numpy(x_NTC), torch.from_numpy(label_N)
+
+    def _not_finite(self, x_NTC: npt.NDArray[np.float32], chosen: npt.NDArray[np.int64]) -> DataError:
+        """Return the error for a signal with values that are no numbers; a prepared store has none."""
+        window, sample, channel = np.argwhere(~np.isfinite(x_NTC))[0]
+        row = int(self._index.start[chosen[window]]) + int(sample)
+        return DataError(
+            f"the store is damaged: {x_NTC[window, sample, channel]} in row {row} of signal.npy, channel {channel}.",
+            "Make it anew: har prepare and the data set's name.",
+        )
 
     def state_dict(self) -> dict[str, int]:
         """Return where the loader stands, for a checkpoint in the middle of training."""
@@ -168,6 +179,8 @@ class HarDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if batch_size < 1:
+            raise UsageError(f"data.batch_size {batch_size} is not a positive number of windows.", "64 is the default.")
         self.data_set = name
         self.spec = WindowSpec(
             window_s, step_s, label_rule, min_purity, null, None if activities is None else tuple(activities)
@@ -198,6 +211,11 @@ class HarDataModule(pl.LightningDataModule):
         guard(self.train, self.validation, self.test, self.store, self.fold)
         self._require_windows()
         self.activities = list(self.train.activities)
+        if len(self.activities) < 2:
+            raise UsageError(
+                f"there is one activity, {self.activities[0]}, so there is nothing to tell apart.",
+                "Name at least two with data.activities.",
+            )
         self._ready = True
 
     def find_fold(self, store: Store) -> Fold:

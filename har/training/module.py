@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from pytorch_lightning.callbacks import Callback
+from torch import Tensor
 from torch.nn import functional
 
 from har.errors import RunError, UsageError
@@ -22,10 +23,10 @@ from har.norms.plan import NormPlan
 from har.norms.weights import clip_adaptively
 from har.seeds import derive_seed
 from har.training.datamodule import Batch, HarDataModule
+from har.training.precise import PreciseValidation
 
 MONITOR = "validation_macro_f1"
 
-from har.training.precise import PreciseValidation
 
 class HarModule(pl.LightningModule):
     """A learner with its norm plan, trained with AdamW on cross-entropy.
@@ -42,13 +43,13 @@ class HarModule(pl.LightningModule):
         adaptive_clipping: Largest ratio of the norms of a filter's gradient and weight (adaptive gradient clipping,
             usually 0.01, with norm kind ``scaled_weights``); the head's is free. None clips nothing.
         seed: The run's seed; linked to ``seed_everything``.
+        precise_validation: Validate, and so choose the weights, with exact statistics of the batch norms over all
+            training windows instead of running ones.
     """
 
     network: Classifier
 
     def __init__(
-        precise_validation: Validate, and so choose the weights, with exact statistics of the batch norms over all
-            training windows instead of running ones.
         self,
         learner: Learner = CNN(),  # noqa: B008  (immutable in use; the parser shows it as the default)
         norm: NormPlan = NormPlan(),  # noqa: B008
@@ -57,13 +58,13 @@ class HarModule(pl.LightningModule):
         weight_decay: float = 1e-2,
         adaptive_clipping: float | None = None,
         seed: int = 0,
+        precise_validation: bool = False,
     ) -> None:
         super().__init__()
         if not learning_rate > 0 or not weight_decay >= 0:
             raise UsageError(
                 f"learning rate {learning_rate} and weight decay {weight_decay} must be positive and not negative.",
                 "Usual values are 0.001 and 0.01.",
-        precise_validation: bool = False,
             )
         if adaptive_clipping is not None and not adaptive_clipping > 0:
             raise UsageError(
@@ -74,10 +75,17 @@ class HarModule(pl.LightningModule):
         self.adaptive_clipping = adaptive_clipping
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.seed = seed
+        self.precise_validation = precise_validation
+        self.data: HarDataModule | None = None  # what exact statistics are measured on
         self.recipe: dict[str, Any] = {}
         self.validation_scores: dict[str, float] = {}
         self._loss_sum = torch.zeros(())
         self._loss_steps = 0
+
+    def description(self) -> dict[str, Any]:
+        """Return what the network is made of, as plain values: learner and its settings, norm plan, scaling."""
+        learner = {"class": type(self.learner).__name__, **vars(self.learner)}
+        return {"learner": learner, "norm": dataclasses.asdict(self.norm), "scaling": self.scaling}
 
     def build(self, recipe: dict[str, Any], mean_C: Tensor, variance_C: Tensor) -> None:
         """Build and initialise the network for windows of a recipe.
@@ -86,13 +94,11 @@ class HarModule(pl.LightningModule):
             recipe: What the model is fed with (`HarDataModule.recipe`).
             mean_C: Mean of each channel over all training windows.
             variance_C: Variance of each channel likewise. A checkpoint that is restored afterwards replaces both.
-        self.precise_validation = precise_validation
-        self.data: HarDataModule | None = None  # what exact statistics are measured on
 
         Raises:
             UsageError: When the windows are too short for the learner or a channel is constant.
         """
-        self.recipe = recipe
+        self.recipe = {**recipe, "model": self.description()}
         scaling = InputScaling(self.scaling, mean_C, variance_C, recipe["channels"])
         features = self.learner.build(len(recipe["channels"]), recipe["samples"], self.norm)
         self.network = Classifier(scaling, features, len(recipe["activities"]))
@@ -102,7 +108,12 @@ class HarModule(pl.LightningModule):
         """Build the network for the data module's windows, unless that is done. Called by Lightning."""
         if not hasattr(self, "network"):
             data: HarDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+            self.data = data
             self.build(data.recipe(), *data.training_moments())
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Return what validates with exact statistics, where that is asked for. Called by Lightning."""
+        return [PreciseValidation()] if self.precise_validation else []
 
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return logits_NK of x_NTC, float32 (windows, samples, channels) in the store's units."""
@@ -128,13 +139,8 @@ class HarModule(pl.LightningModule):
 
     def seed_step(self, step: int) -> None:
         """Seed the dropout of a step from its address, so that it does not depend on what ran before."""
-            self.data = data
         seed = derive_seed(self.seed, "step", step)
         if self.device.type == "cpu":
-    def configure_callbacks(self) -> list[Callback]:
-        """Return what validates with exact statistics, where that is asked for. Called by Lightning."""
-        return [PreciseValidation()] if self.precise_validation else []
-
             # torch.manual_seed costs 1 ms: it seeds devices that are not there
             torch.default_generator.manual_seed(seed)
         else:

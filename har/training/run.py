@@ -7,8 +7,6 @@ happens before, the weights of the last evaluation are there to go on from.
 from __future__ import annotations
 
 import copy
-import json
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -20,27 +18,22 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from filelock import FileLock, Timeout
+from pytorch_lightning.callbacks import ModelCheckpoint
 
-from har.errors import DataError, HarError, RunError, UsageError
+from har.errors import HarError, RunError, UsageError
 from har.evaluation.scores import score_run
-from har.files import sha256_of_json, write_json, write_text
+from har.files import write_json, write_text
 from har.norms.inferences import RUNNING, check
 from har.training import provenance
-from har.training.callbacks import MetricsLog, Progress, checkpoints
+from har.training.callbacks import MetricsLog, Progress, checkpoints, read_metrics
 from har.training.checkpoint import WholeFileIO, load_checkpoint, restore
-from har.training.cli import parts, quiet
+from har.training.cli import parts
 from har.training.datamodule import HarDataModule
 from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
+from har.training.record import read_run, record_of
 from har.training.statistics import probabilities
-from har.windows.prepare import open_store
-from har.windows.segment import missing_activities
-from har.windows.splits import Fold
-
-# Where a run lies and what it prints while it runs do not change its result.
-_PLACES: tuple[tuple[str, ...], ...] = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
-# Settings that identify a run only where they are not the default: runs from before they were there still count.
-_UNLESS: dict[tuple[str, ...], Any] = {("inferences",): [RUNNING], ("model", "precise_validation"): False}
+from har.training.trainer import lightning, make_trainer
 
 
 def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: dict[str, Any] | None = None) -> Path:
@@ -71,9 +64,10 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
             data.setup()
         config = copy.deepcopy(config)
         config["data"]["fold"] = data.fold.name
-        record |= _record(config, data)
+        record |= record_of(config, data)
         if resume:
             _require_same(folder, record["hashes"])
+            record["started"] = read_run(folder).get("started", started)
         _write_inputs(folder, config, data)
         write_json(folder / "run.json", {"status": "running", **record})
         with _failure_recorded(folder, record):
@@ -94,69 +88,10 @@ def _failure_recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:
         raise
 
 
-def identity(config: dict[str, Any]) -> dict[str, str]:
-    """Return the hashes that a finished run of this configuration must have: config, data and split.
-
-    Raises:
-        DataError: When the data set is not prepared.
-        UsageError: When its fold does not exist.
-    """
-    data = HarDataModule(**config["data"])
-    store = open_store(data.data_set, data.root)
-    return _hashes(config, store.sha256, data.find_fold(store))
-
-
-def default_folder(config: dict[str, Any], root: Path) -> Path:
-    """Return where a run lies when nobody says: experiment, data set, placement, fold, seed.
-
-    Raises:
-        UsageError: When the fold does not exist.
-        DataError: When the data set is not prepared.
-    """
-    module, data, _ = parts(config)
-    fold = data.find_fold(open_store(data.data_set, data.root))
-    seed = f"seed-{config['seed_everything']}"
-    return root / str(config["name"]) / data.data_set / module.norm.label / fold.name / seed
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """Return a run's ``run.json``.
-
-    Raises:
-        UsageError: When the folder is no run.
-        DataError: When the file is damaged.
-    """
-    path = folder / "run.json"
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run: there is no run.json.", "Give the folder that har fit named.")
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        record["status"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None
-    return record
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the complete configuration that a run was made with.
-
-    Raises:
-        UsageError: When the folder is no run.
-    """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run: there is no config.yaml.", "Give the folder that har fit named.")
-    config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return config
-
-
 @contextmanager
 def _own(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"the run's folder {folder} cannot be made: {error.strerror}.", "Choose another.") from None
+    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -198,55 +133,6 @@ def _require_same(folder: Path, hashes: dict[str, str]) -> None:
         )
 
 
-def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, str]:
-    """Return what identifies a run's result."""
-    settings = copy.deepcopy(config)
-    for path in _PLACES:
-        _section(settings, path).pop(path[-1], None)
-    for path, default in _UNLESS.items():
-        if _section(settings, path).get(path[-1], default) == default:
-            _section(settings, path).pop(path[-1], None)
-    for name in ("fold", "folds", "fold_count", "validation_subjects"):
-        settings["data"].pop(name, None)  # the subjects that they lead to are the split, wherever a folds file lies
-    return {
-        "config": sha256_of_json(settings),
-        "data": store_sha256,
-        "split": sha256_of_json({**fold.record(), "name": None}),
-    }
-
-
-def _section(settings: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """Return the mapping that holds the last key of a path."""
-    for name in path[:-1]:
-        settings = settings[name]
-    return settings
-
-
-def _record(config: dict[str, Any], data: HarDataModule) -> dict[str, Any]:
-    """Return what run.json says of a run before it is trained."""
-    settings = config["data"]
-    return {
-        "error": None,
-        "data_set": data.data_set,
-        "fold": data.fold.record(),
-        "hashes": _hashes(config, data.store.sha256, data.fold),
-        "activities": data.activities,
-        **{key: settings[key] for key in ("window_s", "step_s", "label_rule", "min_purity", "null")},
-        "rate_hz": data.store.rate_hz,
-        "train_windows": len(data.train),
-        "validation_windows": len(data.validation),
-        "test_windows": len(data.test),
-        "classes_missing": {
-            "validation": missing_activities(data.validation),
-            "test": missing_activities(data.test),
-        },
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
-        "threads": config["threads"],
-        "machine": provenance.machine(),
-    }
-
-
 def _write_inputs(folder: Path, config: dict[str, Any], data: HarDataModule) -> None:
     """Save the configuration, which runs again as it is, and the fold."""
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
@@ -263,12 +149,15 @@ def _train_and_judge(
 ) -> dict[str, Any]:
     """Fit, restore the best weights, predict the test windows, score; return the outcome for run.json."""
     clock = time.monotonic()
+    earlier_s = _seconds_before(folder) if resume else 0.0
+    provenance.forget_peak_memory()
     torch.set_num_threads(config["threads"])
-    with quiet():
-        trainer, best = _trainer(folder, settings, f"{folder.parent.parent.name} {data.fold.name}")
-        _fit(trainer, module, data, folder / "checkpoints" / "last.ckpt" if resume else None)
+    trainer, best = _trainer(folder, settings, f"{folder.parent.parent.name} {data.fold.name}")
+    with lightning():
+        checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         restore(module, folder / "checkpoints" / "best.ckpt")
-        score = best["score"]()
+        score = float(best.best_model_score)  # type: ignore[arg-type]
         _require_restored(trainer, module, data, score)
         step = load_checkpoint(folder / "checkpoints" / "best.ckpt")["global_step"]
         predictions = {
@@ -283,46 +172,40 @@ def _train_and_judge(
         "best_step": step,
         "best_validation_macro_f1": score,
         "finished": provenance.now(),
-        "seconds": round(time.monotonic() - clock, 3),
+        "seconds": round(earlier_s + time.monotonic() - clock, 3),
         "peak_memory_mib": provenance.peak_memory_mib(),
     }
 
 
-def _trainer(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.Trainer, dict[str, Any]]:
-    """Build the trainer with the run's own callbacks; also return how to ask for the best validation score."""
+def _seconds_before(folder: Path) -> float:
+    """Return the seconds that an unfinished run had trained when its last checkpoint was written."""
+    step = load_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"]
+    return max(
+        (line["seconds"] for line in read_metrics(folder / "metrics.jsonl") if line["step"] <= step), default=0.0
+    )
+
+
+def _trainer(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.Trainer, ModelCheckpoint]:
+    """Build the trainer with the run's own callbacks; also return the one that knows the best score."""
     interval, steps = settings["val_check_interval"], settings["max_steps"]
-    if not isinstance(interval, int) or not 0 < interval <= steps:
+    if not isinstance(interval, int) or interval < 1 or steps < 1 or steps % interval:
         raise UsageError(
-            f"trainer.val_check_interval {interval} is no number of steps between 1 and trainer.max_steps {steps}.",
-            "Weights are chosen at evaluations, so there must be at least one.",
+            f"trainer.max_steps {steps} is no multiple of trainer.val_check_interval {interval}.",
+            "Weights are chosen at evaluations, so the last step must be one; both are positive numbers of steps.",
         )
     show = settings.pop("enable_progress_bar", None) is not False
     best, last = checkpoints(folder / "checkpoints")
     callbacks: list[pl.Callback] = [MetricsLog(folder / "metrics.jsonl"), best, last]
-    callbacks += [Progress(label)] if show else []
-    plugins = [*(settings.pop("plugins", None) or []), WholeFileIO()]
-    trainer = pl.Trainer(
-        **settings,
-        plugins=plugins,
-        callbacks=callbacks,
+    trainer = make_trainer(
+        settings,
+        plugins=[*(settings.pop("plugins", None) or []), WholeFileIO()],
+        callbacks=callbacks + ([Progress(label)] if show else []),
         logger=False,
         max_epochs=-1,
         default_root_dir=folder,
         enable_progress_bar=show,
     )
-    return trainer, {"score": lambda: float(best.best_model_score)}  # type: ignore[arg-type]
-
-
-def _fit(trainer: pl.Trainer, module: HarModule, data: HarDataModule, checkpoint: Path | None) -> None:
-    """Run Lightning's fit, from a checkpoint if one is given; Ctrl-C stays a KeyboardInterrupt."""
-    handler = signal.getsignal(signal.SIGINT)
-    if checkpoint is not None:
-        load_checkpoint(checkpoint)  # a broken file is a clear error here
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as stop:  # Lightning turns Ctrl-C into exit code 1 and ignores the signal from then on
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from stop
+    return trainer, best
 
 
 def _require_restored(trainer: pl.Trainer, module: HarModule, data: HarDataModule, score: float) -> None:

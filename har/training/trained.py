@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytorch_lightning as pl
 import torch
 
 from har.errors import UsageError
 from har.norms.inferences import check
 from har.training.checkpoint import load_checkpoint, restore
-from har.training.cli import parts, quiet
+from har.training.cli import parts
 from har.training.datamodule import HarDataModule, loader_in_order
 from har.training.inference import predicted
 from har.training.module import HarModule
 from har.training.statistics import probabilities
+from har.training.trainer import lightning, make_trainer
 from har.windows.segment import WindowIndex
 from har.windows.store import Store
 
@@ -48,37 +48,35 @@ class Trained:
         self._inferences = check(config["inferences"])
         self.module: HarModule
         self.data: HarDataModule
-        self.module, self.data, _ = parts(config)
+        self.module, self.data, settings = parts(config)
+        self._checkpoint = checkpoint
+        self._require_network(self.module.description())
         channels = len(self.recipe["channels"])
         self.module.build(self.recipe, torch.zeros(channels), torch.ones(channels))
         restore(self.module, checkpoint)
-        self._checkpoint = checkpoint
-        with quiet():
-            self._trainer = pl.Trainer(
-                accelerator=config["trainer"]["accelerator"],
-                devices=config["trainer"]["devices"],
-                deterministic=config["trainer"]["deterministic"],
-                logger=False,
-                enable_progress_bar=False,
-                enable_checkpointing=False,
-            )
+        self._trainer = make_trainer(
+            {key: settings[key] for key in ("accelerator", "devices", "deterministic")},
+            logger=False,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+        )
         torch.set_num_threads(config["threads"])
 
     def set_up(self) -> HarDataModule:
         """Set the configuration's data up and prove that they are what the network was trained for.
 
-        self.module.data = self.data
         Raises:
             UsageError: When channels, rate, window or activities differ from the checkpoint's.
         """
         self.data.setup()
+        self.module.data = self.data
         self._require_fit(self.data.recipe(), self.data.data_set)
         return self.data
 
     def validate(self) -> dict[str, float]:
         """Return loss and macro F1 (policy ``present``) over the windows of the validation subjects."""
         data = self.set_up()
-        with quiet():
+        with lightning():
             self._trainer.validate(self.module, dataloaders=data.val_dataloader(), verbose=False)
         return self.module.validation_scores
 
@@ -91,7 +89,7 @@ class Trained:
         activities = self.recipe["activities"]
         fed = {"channels": list(store.channels), "rate_hz": store.rate_hz, "samples": index.samples}
         self._require_fit({**fed, "activities": activities}, store.name)
-        with quiet():
+        with lightning():
             return predicted(self._trainer, self.module, loader_in_order(store, index))
 
     def test(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -103,11 +101,21 @@ class Trained:
         """
         data = self.set_up()
         predict = partial(predicted, self._trainer, self.module)
-        with quiet():
+        with lightning():
             return {
                 inference.name: probabilities(inference, self.module, data, self._step, predict)
                 for inference in self._inferences
             }
+
+    def _require_network(self, configured: dict[str, Any]) -> None:
+        """Refuse a configuration of another network: some settings would be overruled by the weights in silence."""
+        for part, stored in self.recipe["model"].items():
+            if configured[part] != stored:
+                raise UsageError(
+                    f"model.{part} is {configured[part]} in the configuration, but {self._checkpoint} was trained with "
+                    f"{stored}.",
+                    "A trained network is used as it was made: leave the setting as in its config.yaml.",
+                )
 
     def _require_fit(self, fed: dict[str, Any], data_set: str) -> None:
         """Refuse data that the network was not trained for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from har.errors import DataError
 from har.windows.segment import WindowIndex
 
 _ROWS = 1 << 18  # rows at a time: bounded memory for stores of any length
@@ -24,6 +25,9 @@ def moments(
 
     Returns:
         Mean per channel and variance per channel (divided by the number of values).
+
+    Raises:
+        DataError: A value is not finite; a prepared store has none.
     """
     change_T = np.zeros(len(signal_TC) + 1, dtype=np.int64)
     np.add.at(change_T, index.start, 1)
@@ -40,6 +44,12 @@ def moments(
         covered = weight_B > 0  # rows of other subjects are not even read
         x_BC = signal_TC[first : first + _ROWS][covered].astype(np.float64)
         weight_B = weight_B[covered]
+        if not np.isfinite(x_BC).all():
+            row = first + int(np.flatnonzero(covered)[~np.isfinite(x_BC).all(axis=1)][0])
+            raise DataError(
+                f"the store is damaged: row {row} of signal.npy holds values that are no numbers.",
+                "Make it anew: har prepare and the data set's name.",
+            )
         block_mean_C = weight_B @ x_BC / block_count
         block_squares_C = weight_B @ (x_BC - block_mean_C) ** 2
         # Merging blocks by their means (Chan et al. 1979) keeps precision at large offsets such as gravity.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from har.__main__ import main
+from har.training.callbacks import MetricsLog
 from har.windows.prepare import prepare
 from tests.fakes.stores import faked
 
@@ -100,9 +104,10 @@ def test_validate_repeats_the_score_that_chose_the_weights(run: Path, har: Har) 
 
 def test_command_line_beats_checkpoint(run: Path, har: Har) -> None:
     """Lightning would let the checkpoint's settings win ; here the network asked for is not the one stored."""
-    code, _, text = har("validate", run, "--model.norm.placement", "none")
-    assert code == 2
-    assert "do not fit the configured network" in text
+    for setting, value in (("model.norm.placement", "none"), ("model.scaling", "none"), ("model.norm.epsilon", 0.1)):
+        code, _, text = har("validate", run, f"--{setting}", value)
+        assert code == 2
+        assert f"{setting.rsplit('.', 1)[0] if 'norm' in setting else setting} is " in text
     code, out, _ = har("validate", run, "--data.fold", "subject-5", "--data.batch_size", 7)
     assert code == 0
     assert "fold subject-5" in out
@@ -167,7 +172,21 @@ def test_predict_names_an_activity_for_every_window(run: Path, har: Har, tmp_pat
         (("validate", "{run}", "--ckpt", "none.ckpt"), 3, "no checkpoint"),
         (("fit", "--config", "none.yaml"), 2, "none.yaml"),
         (("fit", "--config", "small.yaml", "--data.root", "nowhere"), 3, "nowhere"),
-        (("fit", "--config", "small.yaml", "--out", "small.yaml/x"), 2, "cannot be made"),
+        (("fit", "--config", "small.yaml", "--out", "small.yaml/x"), 1, "a file stands where a folder is needed"),
+        (("predict", "{run}", "--out", "small.yaml/x.csv"), 1, "a file stands where a folder is needed"),
+        (("fit", "--config", "."), 2, "is a folder"),
+        (("fit", "--config", "small.yaml", "--out", "x1", "--threads", "0"), 2, "threads 0"),
+        (("fit", "--config", "small.yaml", "--out", "x1", "--data.batch_size", "0"), 2, "batch_size 0"),
+        (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.accelerator", "gpu"), 2, "gpu backend"),
+        (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.accelerator", "cudaa"), 2, "cudaa"),
+        (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.devices", "0"), 2, "trainer settings"),
+        (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.accumulate_grad_batches", "2"), 2, "accumulate"),
+        (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.max_steps", "25"), 2, "no multiple"),
+        (
+            ("fit", "--config", "small.yaml", "--out", "x1", "--data.activities", "[pendulum]"),
+            2,
+            "nothing to tell apart",
+        ),
     ],
 )
 def test_wrong_calls_are_one_clear_error(run: Path, har: Har, args: tuple[str, ...], code: int, what: str) -> None:
@@ -175,6 +194,69 @@ def test_wrong_calls_are_one_clear_error(run: Path, har: Har, args: tuple[str, .
     assert got == code, text
     assert what in text
     assert text.startswith("har: ")
+
+
+def test_a_finished_runs_files_are_not_replaced_from_other_data(run: Path, har: Har, tmp_path: Path) -> None:
+    card, written = faked("spar", tmp_path / "raw", seed=1)
+    prepare(card, source=written["source"], root=tmp_path / "data")
+    shutil.copytree(run, tmp_path / "run")
+    config = (tmp_path / "run" / "config.yaml").read_text().replace("root: null", f"root: '{tmp_path / 'data'}'")
+    (tmp_path / "run" / "config.yaml").write_text(config)
+    before = (tmp_path / "run" / "scores.json").read_bytes()
+    code, _, text = har("test", tmp_path / "run")
+    assert code == 2
+    assert "made with another data" in text
+    assert (tmp_path / "run" / "scores.json").read_bytes() == before
+
+
+def test_values_that_are_no_numbers_are_damage_and_never_a_prediction(run: Path, har: Har, tmp_path: Path) -> None:
+    shutil.copytree("data/prepared", tmp_path / "prepared")
+    signal_TC = np.load(tmp_path / "prepared" / "spar" / "signal.npy", mmap_mode="r+")
+    signal_TC[-5, 2] = np.nan
+    signal_TC.flush()
+    settings = ("--data.root", tmp_path)
+    for args in (
+        ("fit", "--config", "small.yaml", "--out", tmp_path / "x"),
+        ("predict", run, "--out", tmp_path / "a.csv"),
+    ):
+        code, _, text = har(*args, *settings)
+        assert code == 3
+        assert "the store is damaged" in text
+        assert "signal.npy" in text
+    assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize("content", ["a: [1", "- 1", "\xff"])
+def test_a_damaged_configuration_is_exit_code_3(run: Path, har: Har, tmp_path: Path, content: str) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "config.yaml").write_text(content, encoding="latin-1")
+    for args in (("validate", tmp_path / "run"), ("fit", "--resume", tmp_path / "run")):
+        code, _, text = har(*args)
+        assert code == 3
+        assert "config.yaml is damaged" in text
+
+
+def test_ctrl_c_names_the_command_that_goes_on(
+    run: Path, har: Har, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = MetricsLog.on_validation_end
+
+    def interrupted(self: MetricsLog, trainer: Any, module: Any) -> None:
+        original(self, trainer, module)
+        if trainer.global_step == 20:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsLog, "on_validation_end", interrupted)
+        code, _, text = har("fit", "--config", "small.yaml", "--out", tmp_path / "cut")
+    assert code == 130
+    assert f"har fit --resume {tmp_path / 'cut'}" in text
+    seconds = json.loads((tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()[0])["seconds"]
+    started = json.loads((tmp_path / "cut" / "run.json").read_text())["started"]
+    assert har("fit", "--resume", tmp_path / "cut")[0] == 0
+    record = json.loads((tmp_path / "cut" / "run.json").read_text())
+    assert record["started"] == started
+    assert record["seconds"] > seconds  # what was trained before counts
 
 
 def test_a_damaged_checkpoint_is_exit_code_3(run: Path, har: Har, tmp_path: Path) -> None:

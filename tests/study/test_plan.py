@@ -94,7 +94,7 @@ def test_filling_in_leaves_the_shared_configuration_alone(plan):
 
 
 def test_the_saved_configuration_of_a_run_is_the_same_run(plan):
-    from har.training.run import identity
+    from har.training.record import identity
 
     config = plan.runs[0].config
     assert identity(yaml.safe_load(yaml.safe_dump(config))) == identity(config)

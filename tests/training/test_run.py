@@ -18,9 +18,10 @@ from har.errors import DataError, LeakageError, RunError, UsageError
 from har.training import run as run_module
 from har.training.callbacks import MetricsLog, read_metrics
 from har.training.checkpoint import WholeFileIO
-from har.training.cli import resolve
+from har.training.cli import parts, resolve
 from har.training.module import HarModule
-from har.training.run import default_folder, identity, read_run, run
+from har.training.record import default_folder, identity, read_run
+from har.training.run import run
 
 RUN_FILES = {
     "run.json",
@@ -275,9 +276,22 @@ def test_leakage_fails_the_run(small: dict[str, Any], tmp_path: Path, monkeypatc
         run(resolve([], small), tmp_path / "run")
 
 
-def test_a_budget_without_an_evaluation_is_refused(small: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="val_check_interval 50"):
-        run(resolve([], {**small, "trainer.val_check_interval": 50}), tmp_path / "run")
+@pytest.mark.parametrize("interval", [50, 7])
+def test_a_budget_that_ends_without_an_evaluation_is_refused(
+    small: dict[str, Any], tmp_path: Path, interval: int
+) -> None:
+    with pytest.raises(UsageError, match=f"val_check_interval {interval}"):
+        run(resolve([], {**small, "trainer.val_check_interval": interval}), tmp_path / "run")
+
+
+def test_the_checkpoint_scales_by_the_training_subjects_moments(finished: Path) -> None:
+    _, data, _ = parts(resolve([finished / "config.yaml"], {}))
+    data.setup()
+    windows = [data.store.signal_TC[start : start + data.train.samples] for start in data.train.start]
+    x_NTC = np.stack(windows).astype(np.float64)
+    state = torch.load(finished / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    np.testing.assert_allclose(state["network.scaling.mean"], x_NTC.mean((0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(state["network.scaling.deviation"], x_NTC.std((0, 1)), rtol=1e-5)
 
 
 def test_identity_changes_with_what_changes_results_and_with_nothing_else(small: dict[str, Any]) -> None:

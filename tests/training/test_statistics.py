@@ -19,7 +19,8 @@ from har.norms.statistics import replaced, snapshot, statistics_layers
 from har.training.cli import resolve
 from har.training.datamodule import HarDataModule, training_batches
 from har.training.module import HarModule
-from har.training.run import identity, read_run, run
+from har.training.record import identity, read_run
+from har.training.run import run
 from har.training.statistics import even_batches, probabilities, training_statistics, training_sweep
 from har.training.trained import Trained
 from har.windows.segment import WindowIndex, gather
@@ -265,10 +266,11 @@ def test_predicting_leaves_the_network_as_it_was(trained: Trained) -> None:
 def test_a_run_is_the_same_as_before_there_were_inferences_unless_it_asks_for_some(small: dict[str, Any]) -> None:
     config = resolve([], small)
     earlier = copy.deepcopy(config)
-    del earlier["inferences"]
+    del earlier["inferences"], earlier["model"]["precise_validation"]
     assert identity(config) == identity(earlier)
     other = identity(resolve([], {**small, "inferences": ["running", "population"]}))
-    assert other["config"] != identity(config)["config"]
+    precise = identity(resolve([], {**small, "model.precise_validation": True}))
+    assert len({found["config"] for found in (identity(config), other, precise)}) == 3
 
 
 @pytest.mark.parametrize(

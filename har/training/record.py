@@ -1,0 +1,136 @@
+"""What a run leaves behind about itself: run.json, its configuration, and the hashes that identify its result."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from har.errors import DataError, UsageError
+from har.files import sha256_of_json
+from har.norms.inferences import RUNNING
+from har.training import provenance
+from har.training.cli import parts
+from har.training.datamodule import HarDataModule
+from har.windows.prepare import open_store
+from har.windows.segment import missing_activities
+from har.windows.splits import Fold
+
+# Where a run lies and what it prints while it runs do not change its result.
+_PLACES: tuple[tuple[str, ...], ...] = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
+# Settings that identify a run only where they are not the default: runs from before they were there still count.
+_UNLESS: dict[tuple[str, ...], Any] = {("inferences",): [RUNNING], ("model", "precise_validation"): False}
+
+
+def identity(config: dict[str, Any]) -> dict[str, str]:
+    """Return the hashes that a finished run of this configuration must have: config, data and split.
+
+    Raises:
+        DataError: When the data set is not prepared.
+        UsageError: When its fold does not exist.
+    """
+    data = HarDataModule(**config["data"])
+    store = open_store(data.data_set, data.root)
+    return _hashes(config, store.sha256, data.find_fold(store))
+
+
+def default_folder(config: dict[str, Any], root: Path) -> Path:
+    """Return where a run lies when nobody says: experiment, data set, placement, fold, seed.
+
+    Raises:
+        UsageError: When the fold does not exist.
+        DataError: When the data set is not prepared.
+    """
+    module, data, _ = parts(config)
+    fold = data.find_fold(open_store(data.data_set, data.root))
+    seed = f"seed-{config['seed_everything']}"
+    return root / str(config["name"]) / data.data_set / module.norm.label / fold.name / seed
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return a run's ``run.json``.
+
+    Raises:
+        UsageError: When the folder is no run.
+        DataError: When the file is damaged.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: there is no run.json.", "Give the folder that har fit named.")
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record["status"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None
+    return record
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the complete configuration that a run was made with.
+
+    Raises:
+        UsageError: When the folder is no run.
+        DataError: When the file is damaged.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: there is no config.yaml.", "Give the folder that har fit named.")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = None
+    if not isinstance(config, dict):
+        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.")
+    return config
+
+
+def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, str]:
+    """Return what identifies a run's result."""
+    settings = copy.deepcopy(config)
+    for path in _PLACES:
+        _section(settings, path).pop(path[-1], None)
+    for path, default in _UNLESS.items():
+        if _section(settings, path).get(path[-1], default) == default:
+            _section(settings, path).pop(path[-1], None)
+    for name in ("fold", "folds", "fold_count", "validation_subjects"):
+        settings["data"].pop(name, None)  # the subjects that they lead to are the split, wherever a folds file lies
+    return {
+        "config": sha256_of_json(settings),
+        "data": store_sha256,
+        "split": sha256_of_json({**fold.record(), "name": None}),
+    }
+
+
+def _section(settings: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """Return the mapping that holds the last key of a path."""
+    for name in path[:-1]:
+        settings = settings[name]
+    return settings
+
+
+def record_of(config: dict[str, Any], data: HarDataModule) -> dict[str, Any]:
+    """Return what run.json says of a run before it is trained."""
+    settings = config["data"]
+    return {
+        "error": None,
+        "data_set": data.data_set,
+        "fold": data.fold.record(),
+        "hashes": _hashes(config, data.store.sha256, data.fold),
+        "activities": data.activities,
+        **{key: settings[key] for key in ("window_s", "step_s", "label_rule", "min_purity", "null")},
+        "rate_hz": data.store.rate_hz,
+        "train_windows": len(data.train),
+        "validation_windows": len(data.validation),
+        "test_windows": len(data.test),
+        "classes_missing": {
+            "validation": missing_activities(data.validation),
+            "test": missing_activities(data.test),
+        },
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "threads": config["threads"],
+        "machine": provenance.machine(),
+    }

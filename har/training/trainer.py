@@ -1,0 +1,49 @@
+"""Lightning's trainer as a run uses it: quiet, interruptible, and refusing impossible settings in one sentence."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from har.errors import UsageError
+from har.training.cli import quiet
+
+
+@contextmanager
+def lightning() -> Iterator[None]:
+    """Keep Lightning's advice off the screen, and Ctrl-C a KeyboardInterrupt.
+
+    Lightning turns Ctrl-C into exit code 1 and ignores the signal from then on.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with quiet():
+            yield
+    except SystemExit as stop:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stop
+
+
+def make_trainer(settings: dict[str, Any], **own: Any) -> pl.Trainer:
+    """Build a trainer.
+
+    Args:
+        settings: The configuration's section ``trainer``.
+        **own: What the caller decides by itself.
+
+    Raises:
+        UsageError: When Lightning refuses the settings, such as an accelerator that is not there.
+    """
+    try:
+        with quiet():
+            return pl.Trainer(**settings, **own)
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        cause = " ".join(str(error).split()).removesuffix(".")
+        raise UsageError(
+            f"these trainer settings cannot be used: {cause}.", "All settings: har fit --help=all"
+        ) from None
