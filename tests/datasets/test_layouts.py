@@ -9,7 +9,7 @@ import scipy.io
 
 from har.datasets.readers import read
 from har.datasets.readers.unimib_shar import windows_of
-from har.datasets.registry import get_card
+from har.datasets.registry import card_names, get_card
 from har.errors import DataError
 from har.windows.prepare import prepare
 from har.windows.store import Store
@@ -66,6 +66,17 @@ def test_wisdm_reads_the_line_of_the_documents(tmp_path):
     assert wisdm.LINE == "1600,A,90426708196641,7.091625,-0.5916671,8.195502;"
     np.testing.assert_array_equal(acc.signal_TC[0], [7.091625, -0.5916671, 8.195502])
     assert acc.time_s[1] - acc.time_s[0] == pytest.approx(0.05, abs=0.005)
+
+
+@pytest.mark.parametrize("device", ["phone", "watch"])
+def test_wisdm_columns_are_x_y_z_of_both_sensors(tmp_path, device):
+    _, _, raws = _read(f"wisdm-{device}", tmp_path)
+    for sensor, stream in zip(("accel", "gyro"), raws[0].streams, strict=True):
+        path = tmp_path / "wisdm-dataset" / "raw" / device / sensor / f"data_1600_{sensor}_{device}.txt"
+        words = path.read_text().splitlines()[4].rstrip(";").split(",")
+        assert [word.split("_")[1] for word in stream.channels] == ["x", "y", "z"]
+        assert stream.signal_TC[4].tolist() == [float(word) for word in words[3:]]
+        assert stream.time_s[4] == pytest.approx(int(words[2]) / 1e9, abs=1e-6)
 
 
 def test_wisdm_has_one_rate_in_the_end_and_a_gap_ends_a_recording(tmp_path):
@@ -307,3 +318,45 @@ def test_a_second_copy_of_a_folder_is_not_mixed_in(tmp_path):
     card, written = faked("mhealth", tmp_path)
     shutil.copytree(tmp_path / "MHEALTHDATASET", tmp_path / "MHEALTHDATASET" / "copy")
     assert len(list(read(card, tmp_path / "MHEALTHDATASET"))) == written["recordings"]
+
+
+# -- all --
+
+# What the documents call some codes: those that a slip could exchange.
+_MEANINGS = {
+    "dsads": {1: "sitting", 5: "ascending", 6: "descending", 10: "treadmill", 12: "running", 17: "rowing", 19: "ball"},
+    "hapt": {2: "upstairs", 3: "downstairs", 7: "stand-to-sit", 8: "sit-to-stand", 9: "sit-to-lie", 12: "lie-to-stand"},
+    "mhealth": {0: "null", 1: "standing", 3: "lying", 5: "stairs", 8: "knee", 10: "jogging", 11: "running", 12: "jump"},
+    "motionsense": {"dws": "downstairs", "ups": "upstairs", "wlk": "walking", "jog": "jogging", "std": "stand"},
+    "opportunity": {0: "null", 406516: "open-door-1", 404516: "close-door-1", 408512: "clean", 405506: "toggle"},
+    "opportunity-locomotion": {0: "null", 1: "stand", 2: "walk", 4: "sit", 5: "lie"},
+    "pamap2": {1: "lying", 4: "walking", 7: "nordic", 12: "ascending", 13: "descending", 16: "vacuum", 24: "rope"},
+    "spar": {0: "pendulum", 3: "internal", 4: "external", 6: "row"},
+    "ucihar": {1: "walking", 2: "upstairs", 3: "downstairs", 4: "sitting", 5: "standing", 6: "lying"},
+    "unimib-shar": {
+        3: "walking",
+        4: "running",
+        5: "upstairs",
+        7: "downstairs",
+        10: "forward",
+        16: "syncope",
+        17: "left",
+    },
+    "usc-had": {2: "left", 3: "right", 4: "upstairs", 5: "downstairs", 11: "elevator-up", 12: "elevator-down"},
+    "wisdm-phone": {
+        "A": "walking",
+        "C": "stairs",
+        "H": "soup",
+        "L": "sandwich",
+        "M": "kick",
+        "O": "catch",
+        "S": "fold",
+    },
+    "wisdm-watch": {"B": "jogging", "F": "typing", "G": "teeth", "K": "drink", "P": "dribbl", "Q": "writ", "R": "clap"},
+}
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_codes_mean_what_the_documents_say(name):
+    names = {activity.code: activity.name for activity in get_card(name).activities}
+    assert {code: part for code, part in _MEANINGS[name].items() if part not in names[code]} == {}
