@@ -1,0 +1,81 @@
+"""`har prepare my-card.yaml --source FOLDER`: own data through the command line, good and bad."""
+
+import numpy as np
+import pytest
+
+from har.__main__ import main
+from har.windows.store import Store
+from tests.datasets.own import CARD, HEADER, lines, write
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Work in a folder with a card and good data of two subjects, 2 s each."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, {"mine.yaml": CARD})
+    rows = [f"{i},0.5,9.8,{'walk' if i < 50 else 'sit'}" for i in range(100)]
+    write(tmp_path / "raw", {"anna/1.csv": lines(*rows), "ben/1.csv": lines(*rows)})
+    return tmp_path
+
+
+def prepare():
+    return main(["prepare", "mine.yaml", "--source", "raw"])
+
+
+def test_a_folder_of_csv_files_becomes_a_store(place, capsys):
+    assert prepare() == 0
+    assert "2 recordings of 2 subjects, 200 rows" in capsys.readouterr().out
+    store = Store.open(place / "data" / "prepared" / "mine")
+    np.testing.assert_array_equal(store.signal_TC[:100, 0], np.arange(100, dtype=np.float32))
+    assert np.bincount(store.label_T).tolist() == [100, 100]
+    assert (store.subjects, store.activities) == (["anna", "ben"], ["walking", "sitting"])
+
+
+BAD = {
+    "truncated": ({"raw/ben/1.csv": f"{HEADER}\n1,2,3,walk\n4,5"}, 3, "1.csv, line 3: 2 values where 4"),
+    "empty": ({"raw/ben/1.csv": ""}, 3, "1.csv is empty"),
+    "binary": ({"raw/ben/1.csv": b"\x89PNG\r\n\x1a\n\x00\x00"}, 3, "1.csv, line 3: byte 0x00: the file is binary"),
+    "delimiter": ({"raw/ben/1.csv": "ax;ay;az;activity\n1;2;3;walk\n"}, 3, "is `delimiter` right in the card?"),
+    "columns": ({"raw/ben/1.csv": lines("1,2,3,4,walk")}, 3, "1.csv, line 2: 5 values where 4"),
+    "encoding": (
+        {"raw/ben/1.csv": f"{HEADER}\n1,2,3,caf\xe9\n".encode("latin-1")},
+        3,
+        "line 2: byte 0xe9 is not UTF-8",
+    ),
+    "code": ({"raw/ben/1.csv": lines("1,2,3,wlak")}, 3, "1.csv, line 2: activity code 'wlak' is not in the card"),
+    "label": ({"raw/ben/1.csv": lines("1,2,3,")}, 3, "no sample of subject ben has a label"),
+    "twice": (
+        {"mine.yaml": CARD.replace("{trial}", "1*"), "raw/ben/1b.csv": lines("1,2,3,walk")},
+        3,
+        "two files for one",
+    ),
+    "typo": ({"mine.yaml": CARD.replace("rate_hz", "rate_h")}, 2, "key 'rate_h' is not known. Did you mean 'rate_hz'?"),
+    "field": ({"mine.yaml": CARD.replace("reader: files\n", "")}, 2, "key 'reader' is missing"),
+    "rate": ({"mine.yaml": CARD.replace("rate_hz: 50", "rate_hz: 0")}, 2, "rate_hz: 0.0 is not a rate"),
+    "yaml": ({"mine.yaml": CARD.replace("files:\n", "files: [\n")}, 2, "mine.yaml, line"),
+    "splits": (
+        {"mine.yaml": f"{CARD}splits: {{a: {{train: [anna], test: [anna]}}}}\n"},
+        2,
+        "anna of test overlaps with anna",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_is_one_clear_error_and_leaves_no_store(kind, place, capsys):
+    files, code, message = BAD[kind]
+    write(place, files)
+    assert prepare() == code
+    text = capsys.readouterr().err
+    assert message in text
+    assert "Traceback" not in text
+    assert [path.name for path in (place / "data").glob("prepared/*") if path.is_dir()] == []
+
+
+def test_a_store_of_before_survives_a_source_that_went_bad(place, capsys):
+    prepare()
+    manifest = place / "data" / "prepared" / "mine" / "manifest.json"
+    before = manifest.read_bytes()
+    write(place, {"mine.yaml": CARD.replace("wrist", "ankle"), "raw/ben/1.csv": ""})
+    assert prepare() == 3
+    assert manifest.read_bytes() == before
