@@ -1,11 +1,29 @@
 """Cards of files: shorthands, and every contradiction of the section `files`, of splits and sources."""
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from har.datasets.card import load_card
+from har.datasets.card import (
+    Archive,
+    Card,
+    Facts,
+    Files,
+    Format,
+    Intervals,
+    Label,
+    Source,
+    Split,
+    Table,
+    Time,
+    Tree,
+    load_card,
+)
+from har.datasets.readers import READERS
+from har.datasets.units import SI
 from har.errors import UsageError
 from tests.datasets.own import CARD, card_with
 
@@ -149,3 +167,19 @@ def test_an_address_is_no_part_of_what_a_store_depends_on(tmp_path):
     assert card("one").sha256 == card("two").sha256
     assert card("one").sha256 != card_with(tmp_path).sha256
     assert Path(tmp_path / "mine.yaml").is_file()
+
+
+def test_every_key_and_unit_stands_in_the_reference():
+    text = (Path(__file__).parents[2] / "docs" / "cards.md").read_text(encoding="utf-8")
+    kinds = (Card, Source, Archive, Tree, Split, Facts, Files, Table, Format, Time, Label, Intervals)
+    keys = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)] == []
+    assert [unit for unit in SI if f"`{unit}`" not in text] == []
+    assert [reader for reader in READERS if f"`{reader}`" not in text] == []
+
+
+def test_the_small_card_of_the_reference_is_a_card(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "cards.md").read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(re.search(r"```yaml\n(name: mine.*?)```", text, re.DOTALL)[1])
+    assert load_card(path).name == "mine"
