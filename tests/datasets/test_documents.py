@@ -174,6 +174,23 @@ def test_true_unimib_windows_are_smooth_in_the_layout_that_is_read():
     assert np.median(norm) == pytest.approx(9.81, rel=0.15)  # m/s², with gravity
 
 
+def test_the_official_folds_of_unimib_leave_one_subject_out():
+    labels_N3 = _unimib("acc_labels")
+    test, train = (
+        scipy.io.loadmat(_UNIMIB / f"data/split/split151/acc_{part}_idxssubjective_folds.mat")[f"{part}_idxs"]
+        for part in ("test", "train")
+    )
+    assert len(test) == len(train) == len(get_card("unimib-shar").subjects)
+    left_out = []
+    for test_rows, train_rows in zip(test[:, 0], train[:, 0], strict=True):
+        (subject,) = set(labels_N3[test_rows.ravel().astype(int) - 1, 1].tolist())  # rows count from 1
+        left_out.append(subject)
+        rest = set(range(1, 31)) - {subject}
+        assert set(labels_N3[train_rows.ravel().astype(int) - 1, 1].tolist()) == rest
+        assert len(test_rows) + len(train_rows) == len(labels_N3)
+    assert sorted(left_out) == list(range(1, 31))
+
+
 # -- HAPT --
 
 
