@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +14,13 @@ from typing import Any
 import yaml
 
 from har.errors import DataError, UsageError
+from har.evaluation.predictions import predictions_file
+from har.evaluation.scores import scores_file
+from har.norms.inferences import RUNNING
 from har.study.plan import PlannedRun
 
 _SHOWN_KEYS = 5
+_PARQUET = b"PAR1"  # the first and the last four bytes of every Parquet file
 _REASONS = {
     "config": "its settings are not the ones asked for now",
     "data": "the data set was prepared anew, with another content",
@@ -26,13 +31,15 @@ _REASONS = {
 class State(enum.StrEnum):
     """Where a run stands.
 
-    DONE: finished, with the configuration, data and split that are asked for.
+    DONE: finished, with the configuration, data and split that are asked for, and its results are there.
+    DAMAGED: finished likewise, but results are missing or cut off; is made again from the start.
     CUT_OFF: interrupted; goes on from its last checkpoint.
     FAILED: ended with an error; is made again from the start.
     MISSING: not begun, or nothing of use is left of it.
     """
 
     DONE = "done"
+    DAMAGED = "damaged"
     CUT_OFF = "cut off"
     FAILED = "failed"
     MISSING = "missing"
@@ -64,11 +71,34 @@ def state_of(run: PlannedRun, wanted: Mapping[str, str]) -> State:
     if record["status"] == "done":
         if differing:
             raise _changed(run, differing)
-        return State.DONE
+        return State.DAMAGED if lost_files(run) else State.DONE
     if record["status"] == "failed":
         return State.FAILED
     resumable = not differing and _is_whole(run.folder / "checkpoints" / "last.ckpt")
     return State.CUT_OFF if resumable else State.MISSING
+
+
+def lost_files(run: PlannedRun) -> list[str]:
+    """Return which results of a finished run are missing, empty or cut off, relative to its folder."""
+    inferences = run.config.get("inferences", [RUNNING])
+    tables = [*(predictions_file(name) for name in inferences), Path("truth.parquet")]
+    lost = [table for table in tables if not _is_parquet(run.folder / table)]
+    scores = scores_file(RUNNING)
+    path = run.folder / scores
+    if not path.is_file() or path.stat().st_size == 0:
+        lost.append(scores)
+    return [file.as_posix() for file in lost]
+
+
+def _is_parquet(path: Path) -> bool:
+    """Return whether a Parquet file is there from its first to its last bytes."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(len(_PARQUET))
+            file.seek(-len(_PARQUET), os.SEEK_END)
+            return first == _PARQUET == file.read() and path.stat().st_size > 2 * len(_PARQUET)
+    except OSError:  # missing, or too short to go back in
+        return False
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -98,12 +128,17 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def clear(folder: Path) -> None:
-    """Remove what an unfinished run left behind, so that it can begin anew. A finished run is never removed.
+def clear(run: PlannedRun, state: State) -> None:
+    """Remove what an unfinished or damaged run left behind, so that it can begin anew.
+
+    Args:
+        run: The run.
+        state: Where it stands. A finished run that is not damaged is never removed.
 
     Raises:
         UsageError: The folder has content, but no record of a run: it may be somebody's own.
     """
+    folder = run.folder
     if not folder.exists():
         return
     record = read_record(folder)
@@ -112,7 +147,7 @@ def clear(folder: Path) -> None:
             f"{folder} has files, but no run.json: it is not known to be a run.",
             "Move it away or delete it, then start the study again.",
         )
-    if record is not None and record["status"] == "done":
+    if record is not None and record["status"] == "done" and state is not State.DAMAGED:
         raise UsageError(f"{folder} is a finished run, which is never overwritten.", "Delete it, if it is to go.")
     shutil.rmtree(folder)
 
