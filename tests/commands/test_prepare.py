@@ -139,7 +139,7 @@ def test_no_room_for_a_file_is_one_clear_error_and_leaves_nothing(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "could not write: the file would be larger than is allowed here" in done.stderr
+    assert "could not read or write: the file would be larger than is allowed here" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in (tmp_path / "data" / "prepared").iterdir()] == [".spar.lock"]
 
