@@ -152,7 +152,7 @@ def _train_and_judge(
     earlier_s = _seconds_before(folder) if resume else 0.0
     provenance.forget_peak_memory()
     torch.set_num_threads(config["threads"])
-    trainer, best = _trainer(folder, settings, f"{folder.parent.parent.name} {data.fold.name}")
+    trainer, best = trainer_of(folder, settings, f"{folder.parent.parent.name} {data.fold.name}")
     with lightning():
         checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -185,8 +185,17 @@ def _seconds_before(folder: Path) -> float:
     )
 
 
-def _trainer(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.Trainer, ModelCheckpoint]:
-    """Build the trainer with the run's own callbacks; also return the one that knows the best score."""
+def trainer_of(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.Trainer, ModelCheckpoint]:
+    """Build the trainer with the run's own callbacks; also return the one that knows the best score.
+
+    Args:
+        folder: The run's folder, which need not be there.
+        settings: The configuration's section ``trainer``. Is used up.
+        label: What progress calls the run.
+
+    Raises:
+        UsageError: When the budget is no whole number of evaluations, or Lightning refuses the settings.
+    """
     interval, steps = settings["val_check_interval"], settings["max_steps"]
     if not isinstance(interval, int) or interval < 1 or steps < 1 or steps % interval:
         raise UsageError(
