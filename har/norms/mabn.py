@@ -94,6 +94,10 @@ class MovingAverageBatchNorm(Norm, Scheduled):
         for zeros in (self.bias, self.moments, self.moment_counts, self.slopes, self.slope_counts, self.steps):
             torch.nn.init.zeros_(zeros)
 
+    def statistics_from(self, mean_C: Tensor, variance_C: Tensor) -> dict[str, Tensor]:
+        """Return the E of a population with these moments; see `har.norms.statistics.BatchStatistics`."""
+        return {"running_var": variance_C + mean_C**2}
+
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Normalise by moving averages in training, by E in inference.
 
