@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from har.errors import DataError
-from har.norms.layers import AllSensors
+from har.norms.layers import KINDS, AllSensors
 from har.norms.statistics import (
     Averaged,
     Pooled,
@@ -318,3 +318,29 @@ def test_another_kind_of_norm_joins_by_saying_what_it_stores() -> None:
     trained = net.train()(x)
     with replaced(net, found):
         torch.testing.assert_close(net.eval()(x), trained)
+
+
+BATCHED = ("batch", "ghost_batch", "batch_renorm", "mabn")
+
+
+@pytest.mark.parametrize("kind", BATCHED)
+def test_every_kind_with_batch_statistics_has_its_inference_by_exact_ones(kind: str) -> None:
+    layer = KINDS[kind].build(3, 9, 1e-5, 0.1).double()
+    net, x = nn.Sequential(layer), windows()
+    before = state(net)
+    assert list(statistics_layers(net)) == ["0"]
+    found = measure_by_layer(net, list(x.split(5)))
+    torch.testing.assert_close(measure(net, x.split(5)), found)
+    assert same(state(net), before)  # counts of steps and histories among them
+    with replaced(net, found):
+        y = net.eval()(x).detach()
+    torch.testing.assert_close((y**2).mean((0, 2, 3)), torch.ones(3).double(), rtol=1e-4, atol=1e-4)
+    if kind != "mabn":  # which leaves the mean to the weights in front
+        torch.testing.assert_close(y.mean((0, 2, 3)), torch.zeros(3).double(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(set(KINDS) - {"batch", "ghost_batch", "batch_renorm", "mabn", "scaled_weights"})
+)
+def test_kinds_without_batch_statistics_have_none_to_measure(kind: str) -> None:
+    assert statistics_layers(nn.Sequential(KINDS[kind].build(4, 9, 1e-5, 0.1))) == {}
