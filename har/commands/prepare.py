@@ -36,7 +36,7 @@ def main(args: list[str]) -> int:
     card = find_card(options.data_set)
     recipe = _recipe(card.preparation, options)
     name = options.name or card.name
-    if is_prepared(card, options.root, recipe=recipe, name=name, thorough=True):
+    if is_prepared(card, options.root, recipe=recipe, name=name, source=options.source, thorough=True):
         print(f"{name} is already prepared: every file has the hash that its manifest states.")
     else:
         prepare(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from har.datasets.card import Files
+from har.datasets.card import Card, Files
+from har.datasets.fetch import tree_sha256
 from har.datasets.patterns import find, groups_of
 from har.datasets.recording import natural_key, natural_order
 from har.errors import DataError
@@ -49,6 +50,25 @@ def units_of(files: Files, source: Path) -> list[Unit]:
         _unit(files, source, dict(zip(names, key, strict=True)), [pieces.get(key, {}) for pieces in found])
         for key in keys
     ]
+
+
+def source_sha256(card: Card, source: Path) -> str | None:
+    """Return one hash of all files that a card reads from a person's own folder, to notice when they were changed.
+
+    Args:
+        card: Any card.
+        source: The folder.
+
+    Returns:
+        As `har.datasets.fetch.tree_sha256`. None where the card's own hashes say what the source must be.
+    """
+    if card.files is None or card.source.kind != "folder":
+        return None
+    patterns = [table.path for table in card.files.tables]
+    if card.files.label is not None and card.files.label.intervals is not None:
+        patterns.append(card.files.label.intervals.path)
+    names = {name for pattern in patterns for name, _ in find(source, pattern)}
+    return tree_sha256(source, [source / name for name in names])
 
 
 def _pieces(files: Files, source: Path, pattern: str, names: list[str]) -> dict[tuple[str, ...], dict[str, str]]:

@@ -37,14 +37,17 @@ class Preparation:
     Args:
         plan: The card and its recipe.
         name: Of the store; None for the card's.
+        source_sha256: Of the files of a source that the card has no hash of.
 
     Attributes:
+        source_sha256: The same.
         plan: The same.
         name: The store's name.
     """
 
-    def __init__(self, plan: Plan, name: str | None = None) -> None:
+    def __init__(self, plan: Plan, name: str | None = None, source_sha256: str | None = None) -> None:
         self.plan = plan
+        self.source_sha256 = source_sha256
         self.name = name or plan.card.name
         self._card = plan.card
         self._rows_of: Counter[int] = Counter()

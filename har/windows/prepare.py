@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from har.datasets.card import Card
 from har.datasets.fetch import locate
+from har.datasets.gathering import source_sha256
 from har.datasets.readers import read
 from har.datasets.recipe import Recipe
 from har.datasets.registry import card_names
@@ -60,6 +61,7 @@ def is_prepared(
     *,
     recipe: Recipe | None = None,
     name: str | None = None,
+    source: str | Path | None = None,
     thorough: bool = False,
 ) -> bool:
     """Return whether a complete store made from this very card by this very recipe is there.
@@ -69,6 +71,7 @@ def is_prepared(
         root: The data root.
         recipe: None for the card's.
         name: Of the store; None for the card's.
+        source: A person's own folder, whose files must be those that the store was made from.
         thorough: Compare the files' hashes too, and not only their sizes.
     """
     try:
@@ -77,7 +80,10 @@ def is_prepared(
             store.verify()
     except DataError:
         return False
-    return bool(store.manifest.get("card_sha256") == card.sha256) and _has_recipe(store, recipe or card.preparation)
+    is_same = bool(store.manifest.get("card_sha256") == card.sha256) and _has_recipe(store, recipe or card.preparation)
+    if not is_same or source is None or not Path(source).is_dir():
+        return is_same
+    return bool(store.manifest.get("source_sha256") == source_sha256(card, Path(source)))
 
 
 def _has_recipe(store: Store, recipe: Recipe) -> bool:
@@ -122,7 +128,7 @@ def prepare(
     plan, name = Plan.of(card, recipe), name or card.name
     folder = store_folder(name, root)
     _require_name(plan, name, folder)
-    asked: dict[str, Any] = {"recipe": plan.recipe, "name": name, "thorough": thorough}
+    asked: dict[str, Any] = {"recipe": plan.recipe, "name": name, "source": source, "thorough": thorough}
     if is_prepared(card, root, **asked):
         return folder
     path = locate(card, source, root=root, allow_download=allow_download)
@@ -163,7 +169,7 @@ def _replace(folder: Path, plan: Plan, source: Path, jobs: int) -> None:
     for left_over in (part, old):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)
     try:
-        preparation = Preparation(plan, folder.name)
+        preparation = Preparation(plan, folder.name, source_sha256(plan.card, source))
         write_store(part, plan.card, preparation.recordings(read(plan.card, source), jobs), preparation)
         if folder.exists():
             folder.replace(old)

@@ -72,6 +72,16 @@ def test_bad_input_is_one_clear_error_and_leaves_no_store(kind, place, capsys):
     assert [path.name for path in (place / "data").glob("prepared/*") if path.is_dir()] == []
 
 
+def test_changed_files_are_prepared_again_and_unchanged_ones_are_not(place, capsys):
+    prepare()
+    capsys.readouterr()
+    prepare()
+    assert "already prepared" in capsys.readouterr().out
+    write(place, {"raw/ben/2.csv": lines("1,2,3,walk")})
+    prepare()
+    assert "3 recordings of 2 subjects, 201 rows" in capsys.readouterr().out
+
+
 def test_a_store_of_before_survives_a_source_that_went_bad(place, capsys):
     prepare()
     manifest = place / "data" / "prepared" / "mine" / "manifest.json"
