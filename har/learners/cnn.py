@@ -102,6 +102,11 @@ class CNNFeatures(Features):
         self.dropout = nn.Dropout(settings.dropout)
         self.features = settings.filters[-1]
 
+    def drop_input_norm(self) -> None:
+        """Take the input's norm out, once something else does its work."""
+        del self.input
+        self.input_norm_present = False
+
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return features_ND of x_NTC; see `Features.forward`."""
         # The window's time-major memory is, without a copy, the channels-last memory that a 2-D convolution likes.

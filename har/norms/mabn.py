@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
 from har.norms.base import Norm, Scheduled, require
 from har.norms.batch import require_chunk
@@ -191,8 +192,7 @@ class _Normalise(torch.autograd.Function):
         mean_NC11 = _per_window(inverse_KC.square() * slope_KC, ctx.size, windows)
         slope_x = torch.addcmul(delta_NCT1 * own_NC11, x_NCT1, mean_NC11, value=-1)
         # Autograd would else refuse another backward pass over a graph that has saved the history as it was.
-        keep_version = torch.autograd._unsafe_preserve_version_counter
-        with keep_version(slopes), keep_version(slope_counts):
+        with _unsafe_preserve_version_counter(slopes), _unsafe_preserve_version_counter(slope_counts):
             slopes.copy_(all_slopes[-len(slopes) :])
             slope_counts.copy_(all_counts[-len(slopes) :])
         return slope_x, normalised_KC.sum(0), delta_NCT1.sum((0, 2, 3)), *([None] * 7)
