@@ -42,7 +42,7 @@ def make_trainer(settings: dict[str, Any], **own: Any) -> pl.Trainer:
     try:
         with quiet():
             return pl.Trainer(**settings, **own)
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
         cause = " ".join(str(error).split()).removesuffix(".")
         raise UsageError(
             f"these trainer settings cannot be used: {cause}.", "All settings: har fit --help=all"
