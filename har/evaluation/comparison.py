@@ -60,8 +60,9 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         )
     contrasts = [_contrast(gathered, declared, policy, shared) for declared in study["contrasts"]]
     adjusted = contrast.holm([1.0 if found["p"] is None else found["p"] for found in contrasts])
-    for found, p_holm in zip(contrasts, adjusted, strict=True):
-        _conclude(found, p_holm)
+    smallest = contrast.smallest_holm([found["subjects"] for found in contrasts])
+    for found, p_holm, least in zip(contrasts, adjusted, smallest, strict=True):
+        _conclude(found, p_holm, least, len(contrasts))
         problems.extend(found["problems"])
     variants = {name: _variant(gathered, name, policy) for name in gathered.arms}
     counted = sum(parts_of(run.arm)[1] == RUNNING for run in gathered.runs)
@@ -100,7 +101,7 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
     a, b = declared["a"], declared["b"]
     found: dict[str, Any] = {"a": a, "b": b, "primary": bool(declared.get("primary")), "policy": policy}
     found["transductive"] = is_transductive(a) or is_transductive(b)
-    found |= dict.fromkeys(("mean", "sd", "interval", "interval_method", "p", "detectable"))
+    found |= dict.fromkeys(("mean", "sd", "interval", "interval_method", "p"))
     found |= {"subjects": 0, "repeats": 0, "differences": {}, "problems": []}
     first, second = ({(run.fold, run.repeat): run for run in gathered.of(name)} for name in (a, b))
     pairs = [(first[key], second[key]) for key in first if key in second]
@@ -124,7 +125,6 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
         "interval": None if result.interval is None else list(result.interval),
         "interval_method": result.method,
         "p": result.p,
-        "detectable": result.detectable,
         "differences": dict(zip(subjects, np.nanmean(difference_SR, axis=1).tolist(), strict=True)),
         "estimate": result,
     }
@@ -146,44 +146,71 @@ def _left_out(gathered: Gathered, a: str, b: str, pairs: list[tuple[Run, Run]]) 
     ]
 
 
-def _conclude(found: dict[str, Any], p_holm: float) -> None:
-    """Add the adjusted p, the verdict and its sentence to a contrast."""
+def _conclude(found: dict[str, Any], p_holm: float, smallest: float, contrasts: int) -> None:
+    """Add the adjusted p, what the design can detect, the verdict and its sentence to a contrast.
+
+    Args:
+        found: The contrast.
+        p_holm: Its adjusted p.
+        smallest: The smallest that this could have been.
+        contrasts: Size of the declared family.
+    """
     result = found.pop("estimate", None)
+    found |= {"family": contrasts, "p_holm_smallest": smallest, "detectable": None}
     if result is None:
         found |= {"p_holm": None, "verdict": "not judged"}
         found["sentence"] = f"{found['a']} against {found['b']} is not judged: there are no comparable runs."
         return
     found["p_holm"] = p_holm
-    found["verdict"] = contrast.verdict(result.mean, result.interval, p_holm, result.subjects)
-    found["sentence"] = contrast.sentence(found["a"], found["b"], result, p_holm)
+    if smallest < contrast.ALPHA and result.sd is not None:
+        found["detectable"] = contrast.minimum_detectable_effect(result.sd, result.subjects, contrasts)
+    found["verdict"] = contrast.verdict(result.mean, result.interval, p_holm, smallest)
+    found["sentence"] = contrast.sentence(found["a"], found["b"], result, p_holm, smallest, contrasts)
     if found["transductive"]:
         found["sentence"] += " It is transductive: unlabelled windows of the test subject are used."
 
 
 def _differences(pairs: list[tuple[Run, Run]], policy: str) -> tuple[np.ndarray, list[str]]:
-    """Return score(a) - score(b) of every subject and repeat, float64 (subjects, repeats), NaN where missing."""
-    subjects = sorted(_subjects(one for one, _ in pairs), key=natural)
-    repeats = sorted({one.repeat for one, _ in pairs})
-    difference_SR = np.full((len(subjects), len(repeats)), np.nan)
-    for one, other in pairs:
-        for subject, counts_KK in one.confusions.items():
-            place = subjects.index(subject), repeats.index(one.repeat)
-            difference_SR[place] = macro_f1(counts_KK, policy) - macro_f1(other.confusions[subject], policy)
-    return difference_SR, subjects
+    """Return score(a) - score(b) of every subject and repeat; see `_by_repeat`."""
+    return _by_repeat(
+        (subject, one.repeat, macro_f1(counts_KK, policy) - macro_f1(other.confusions[subject], policy))
+        for one, other in pairs
+        for subject, counts_KK in one.confusions.items()
+    )
+
+
+def _by_repeat(values: Iterable[tuple[str, int, float]]) -> tuple[np.ndarray, list[str]]:
+    """Return the mean of the values of every subject and repeat, so that all are averaged in one order.
+
+    Args:
+        values: Subject, repeat and value; several of one subject and repeat where several folds test the subject.
+
+    Returns:
+        float64 (subjects, repeats), NaN where there is no value, and the subjects in natural order.
+    """
+    of_place: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for subject, repeat, value in values:
+        of_place[subject, repeat].append(value)
+    subjects = sorted({subject for subject, _ in of_place}, key=natural)
+    repeats = sorted({repeat for _, repeat in of_place})
+    mean_SR = np.full((len(subjects), len(repeats)), np.nan)
+    for (subject, repeat), found in of_place.items():
+        mean_SR[subjects.index(subject), repeats.index(repeat)] = np.mean(found)
+    return mean_SR, subjects
 
 
 def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
     """Return the scores and the cost of one variant over its runs that count."""
     runs = gathered.of(name)
     K = len(gathered.activities)
-    by_subject: dict[str, list[float]] = defaultdict(list)
-    pooled_KK = np.zeros((K, K), dtype=np.int64)
-    for run in runs:
-        for subject, counts_KK in run.confusions.items():
-            by_subject[subject].append(macro_f1(counts_KK, policy))
-            pooled_KK += counts_KK
-    per_subject = {subject: float(np.mean(by_subject[subject])) for subject in sorted(by_subject, key=natural)}
-    values = list(per_subject.values())
+    pooled_KK = sum((counts_KK for run in runs for counts_KK in run.confusions.values()), np.zeros((K, K), np.int64))
+    score_SR, subjects = _by_repeat(
+        (subject, run.repeat, macro_f1(counts_KK, policy))
+        for run in runs
+        for subject, counts_KK in run.confusions.items()
+    )
+    values = np.nanmean(score_SR, axis=1).tolist() if subjects else []
+    per_subject = dict(zip(subjects, values, strict=True))
     return {
         "runs": len(runs),
         "declared": sum(run["variant"] == name for run in gathered.study["runs"]),
@@ -214,11 +241,23 @@ def _answer(contrasts: list[dict[str, Any]]) -> list[str]:
     if others:
         listed = "; ".join(f"{found['a']} against {found['b']}: {found['verdict']}" for found in others)
         parts.append(f"of the other declared contrasts, {listed}")
-    if primary["detectable"] is not None:
-        size = number(primary["detectable"], "size")
-        parts.append(f"this design finds a true difference of {size} F1 points in four of five studies")
+    if (power := _power(primary)) is not None:
+        parts.append(power)
     second = "; ".join(parts)
     return [primary["sentence"], *([second[0].upper() + second[1:] + "."] if second else [])]
+
+
+def _power(found: dict[str, Any]) -> str | None:
+    """Return what the design of a contrast can find, in words; None where the contrast is not judged."""
+    if found["mean"] is None:
+        return None
+    contrasts = found["family"]
+    if found["detectable"] is None:
+        limit = contrast.limit(found["subjects"], contrasts, found["p_holm_smallest"])
+        return f"this design cannot show any difference: {limit}"
+    size = number(found["detectable"], "size")
+    adjusted = f"Holm-adjusted over {contrasts} contrast{contrast.plural(contrasts)}"
+    return f"this design finds a true difference of {size} F1 points in four of five studies ({adjusted})"
 
 
 def _seeds_are_shared(runs: list[Run]) -> bool:

@@ -6,7 +6,8 @@ variants a and b is one number d_s per subject: the mean over repeats of score(a
 - interval, fewer than 20 subjects: mean ± t(0.975, S-1) · s_d / √S; else a bootstrap over subjects (crossed with
   repeats where a repeat has one seed for all folds). Bootstraps under-cover with few subjects.
 - p: two-sided sign-flip test on the mean, all 2^S sign vectors up to 20 subjects, else 100 000 random ones.
-- several contrasts: Holm's step-down adjustment over all that the study declares.
+- several contrasts: Holm's step-down adjustment over all that the study declares; where even the smallest possible
+  p stays at 0.05 or above by it, the design cannot show any difference and its contrasts are described only.
 
 The rule of the verdict stands in `verdict` and, in prose, in `docs/statistics.md`.
 """
@@ -24,7 +25,6 @@ from har.evaluation.numbers import number, with_minus
 ROPE = 0.01  # region of practical equivalence: ±1 point of F1
 ALPHA = 0.05
 POWER = 0.80
-FEWEST_SUBJECTS = 6  # below, the smallest two-sided sign-flip p, 2 / 2^S, exceeds ALPHA
 _BOOTSTRAP_FROM = 20  # subjects
 _BOOTSTRAP_DRAWS = 10_000
 _EXACT_UP_TO = 20  # subjects: 2^20 sums take 8 MB
@@ -46,7 +46,6 @@ class Estimate:
         interval: 95 % interval of the mean; None for one subject.
         method: How the interval was made.
         p: Two-sided sign-flip p.
-        detectable: Smallest true difference that this design finds with a power of 80 %; None for one subject.
     """
 
     subjects: int
@@ -56,7 +55,6 @@ class Estimate:
     interval: tuple[float, float] | None
     method: str
     p: float
-    detectable: float | None
 
 
 def estimate(difference_SR: np.ndarray, *, shared_repeats: bool = False) -> Estimate:
@@ -95,7 +93,6 @@ def estimate(difference_SR: np.ndarray, *, shared_repeats: bool = False) -> Esti
         interval=interval,
         method=method,
         p=sign_flip_p(difference_S),
-        detectable=None if sd is None else minimum_detectable_effect(sd, S),
     )
 
 
@@ -185,12 +182,36 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def minimum_detectable_effect(sd: float, subjects: int) -> float:
-    """Return the true mean difference that a two-sided paired t test at 0.05 finds with a power of 80 %.
+def smallest_p(subjects: int) -> float:
+    """Return the smallest two-sided p that the sign-flip test can give: 2 / 2^S up to 20 subjects.
+
+    Args:
+        subjects: S; with none, and with one, nothing below 1 is possible.
+    """
+    return min(1.0, 2.0 / 2**subjects) if subjects <= _EXACT_UP_TO else 1 / (_FLIP_DRAWS + 1)
+
+
+def smallest_holm(subjects: Sequence[int]) -> list[float]:
+    """Return the smallest Holm-adjusted p that each contrast of a family can come to, whatever its data.
+
+    With S subjects in each of m contrasts that is m · 2 / 2^S. An adjusted p never falls where some p rises, so the
+    adjustment of the smallest p-values is the smallest adjustment also where contrasts differ in their subjects.
+
+    Args:
+        subjects: S of every contrast that the study declares; 0 where one cannot be computed.
+    """
+    return holm([smallest_p(count) for count in subjects])
+
+
+def minimum_detectable_effect(sd: float, subjects: int, contrasts: int) -> float:
+    """Return the true mean difference that a two-sided paired t test at 0.05 / m finds with a power of 80 %.
+
+    0.05 / m is the first step of Holm's adjustment: a contrast that passes it is significant whatever the others are.
 
     Args:
         sd: Standard deviation of d_s over subjects.
         subjects: S, at least two.
+        contrasts: m, the declared contrasts.
 
     Returns:
         The difference, in the unit of `sd`.
@@ -198,7 +219,7 @@ def minimum_detectable_effect(sd: float, subjects: int) -> float:
     from scipy.special import nctdtr, stdtrit
 
     freedom = subjects - 1
-    critical = float(stdtrit(freedom, 1 - ALPHA / 2))
+    critical = float(stdtrit(freedom, 1 - ALPHA / contrasts / 2))
     low, high = 0.0, 1.0
 
     def power(shift: float) -> float:
@@ -213,26 +234,38 @@ def minimum_detectable_effect(sd: float, subjects: int) -> float:
     return high * sd / math.sqrt(subjects)
 
 
-def verdict(mean: float, interval: tuple[float, float] | None, p_holm: float, subjects: int) -> str:
+def verdict(mean: float, interval: tuple[float, float] | None, p_holm: float, smallest: float) -> str:
     """Return the verdict of a contrast, by the rule of `docs/statistics.md`.
 
     Args:
         mean: Mean difference a - b, in F1.
         interval: Its 95 % interval; None for one subject.
         p_holm: Holm-adjusted sign-flip p.
-        subjects: S.
+        smallest: The smallest Holm-adjusted p that the design allows, see `smallest_holm`.
 
     Returns:
         ``better``, ``worse``, ``better but negligible``, ``worse but negligible``, ``equivalent`` or ``undecided``.
     """
-    if subjects < FEWEST_SUBJECTS or interval is None:
+    if smallest >= ALPHA or interval is None:
         return "undecided"
     if p_holm < ALPHA:
         return ("better" if mean > 0 else "worse") + ("" if abs(mean) > ROPE else " but negligible")
     return "equivalent" if interval[0] >= -ROPE and interval[1] <= ROPE else "undecided"
 
 
-def sentence(a: str, b: str, result: Estimate, p_holm: float) -> str:
+def limit(subjects: int, contrasts: int, smallest: float) -> str:
+    """Return the reason why a design cannot show any difference, as the words that follow a colon.
+
+    Args:
+        subjects: S.
+        contrasts: m, the declared contrasts.
+        smallest: The smallest Holm-adjusted p that the design allows.
+    """
+    counts = f"{subjects} subject{plural(subjects)} and {contrasts} contrast{plural(contrasts)}"
+    return f"with {counts} the smallest possible Holm p is {number(smallest, 'p')}"
+
+
+def sentence(a: str, b: str, result: Estimate, p_holm: float, smallest: float, contrasts: int) -> str:
     """Return the one sentence that states a contrast and its verdict.
 
     Args:
@@ -240,9 +273,11 @@ def sentence(a: str, b: str, result: Estimate, p_holm: float) -> str:
         b: Name of the second, the one that is subtracted.
         result: The estimate of a - b.
         p_holm: Holm-adjusted sign-flip p.
+        smallest: The smallest Holm-adjusted p that the design allows, see `smallest_holm`.
+        contrasts: m, the declared contrasts.
     """
-    word = verdict(result.mean, result.interval, p_holm, result.subjects)
-    few = result.subjects < FEWEST_SUBJECTS
+    word = verdict(result.mean, result.interval, p_holm, smallest)
+    few = smallest >= ALPHA
     claim = {
         "better": f"{a} is better than {b}",
         "worse": f"{a} is worse than {b}",
@@ -250,19 +285,18 @@ def sentence(a: str, b: str, result: Estimate, p_holm: float) -> str:
         "worse but negligible": f"{a} is worse than {b}, but negligibly so (at most 1 F1 point)",
         "equivalent": f"{a} and {b} are equivalent within ±1 F1 point",
         "undecided": f"Whether {a} is better than {b} is undecided"
-        + (
-            f" (descriptive only: fewer than {FEWEST_SUBJECTS} subjects allow no significance statement)" if few else ""
-        ),
+        + (f" (descriptive only: {limit(result.subjects, contrasts, smallest)})" if few else ""),
     }[word]
     ends = "no interval from one subject"
     if result.interval is not None:
         low, high = (with_minus(number(end, "points")) for end in result.interval)
         ends = f"95 % interval {low} to {high}"
     p = "no test" if few else f"Holm p = {number(p_holm, 'p')}"
-    counts = f"S = {result.subjects} subject{_s(result.subjects)}, K = {result.repeats} repeat{_s(result.repeats)}"
+    S, K = result.subjects, result.repeats
+    counts = f"S = {S} subject{plural(S)}, K = {K} repeat{plural(K)}"
     return f"{claim}: {with_minus(number(result.mean, 'points'))} F1 points ({ends}, {p}, {counts})."
 
 
-def _s(count: int) -> str:
-    """Return the plural ending."""
+def plural(count: int) -> str:
+    """Return the plural ending of a counted word."""
     return "" if count == 1 else "s"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from har.evaluation.arms import is_transductive
+from har.evaluation.contrast import limit, plural
 from har.evaluation.gathering import Gathered
 from har.evaluation.numbers import Column, Table
 from har.evaluation.scores import natural
@@ -90,7 +91,7 @@ def contrasts_table(result: dict[str, Any]) -> Table:
         Column("to", "points"),
         Column("p", "p"),
         Column("Holm p", "p"),
-        Column("detectable, F1 points", "size"),
+        Column("detectable (Holm-adjusted), F1 points", "size"),
         Column("S", "count"),
         Column("K", "count"),
         Column("verdict"),
@@ -104,10 +105,25 @@ def contrasts_table(result: dict[str, Any]) -> Table:
     note = (
         "Paired differences over S subjects, K repeats averaged first."
         + (f" Interval: {', '.join(methods)}." if methods else "")
-        + " p: two-sided sign-flip test, Holm-adjusted over the declared contrasts. Detectable: the true difference"
-        " that this design finds in four of five studies (before adjustment)."
+        + " p: two-sided sign-flip test, Holm-adjusted over the declared contrasts. "
+        + _detectable_note(result)
     )
     return Table("contrasts", f"Contrasts, macro F1 ({result['policy']})", columns, rows, note)
+
+
+def _detectable_note(result: dict[str, Any]) -> str:
+    """Return what "detectable" means, and of designs that can detect nothing why that is so."""
+    contrasts = len(result["contrasts"])
+    text = (
+        "Detectable: the true difference that this design finds in four of five studies, Holm-adjusted over"
+        f" {contrasts} contrast{plural(contrasts)} (paired t test at {result['alpha']:g} / {contrasts})."
+    )
+    limits = {
+        limit(found["subjects"], contrasts, found["p_holm_smallest"])
+        for found in result["contrasts"]
+        if found["mean"] is not None and found["detectable"] is None
+    }
+    return text + "".join(f" This design cannot show any difference: {reason}." for reason in sorted(limits))
 
 
 def subjects_table(result: dict[str, Any]) -> Table:
@@ -142,7 +158,7 @@ def activities_table(result: dict[str, Any]) -> Table:
         columns.append(Column(name, "score"))
         for row, scores in zip(values, found["per_activity"], strict=True):
             row.append(scores["f1"])
-    note = "On the windows of all subjects together; support counts a window once per repeat."
+    note = "On the windows of all subjects together; support counts a window once per run that predicts it."
     return Table("activities", "F1 per activity and variant (pooled)", columns, values, note)
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from har.errors import DataError, UsageError
-from har.evaluation.comparison import evaluate_study
-from har.evaluation.contrast import holm, sign_flip_p, t_interval
-from har.evaluation.scores import PREDICTIONS, confusion, macro_f1
-from tests.fakes.study import FakeStudy, write_study
+from har.evaluation.comparison import evaluate_study, judge
+from har.evaluation.contrast import holm, minimum_detectable_effect, sign_flip_p, t_interval
+from har.evaluation.gathering import Gathered, Run
+from har.evaluation.scores import PREDICTIONS, SUBJECT_POLICIES, confusion, macro_f1
+from har.evaluation.tables import contrasts_table
+from tests.fakes.study import FakeStudy, write_run, write_study
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +42,12 @@ def _run(study, variant, subject, repeat=0):
     return study / f"v{['none', 'input', 'every'].index(variant)}" / f"subject-{subject}" / f"repeat-{repeat}"
 
 
-def _macro(folder):
+def _macro(folder, policy="present"):
     """Macro F1 of a run, straight from its predictions."""
     frame = pd.read_parquet(folder / PREDICTIONS)
     names = ["walk", "sit", "stairs"]
-    return macro_f1(confusion(*(frame[column].map(names.index).to_numpy() for column in ("truth", "prediction")), 3))
+    columns = (frame[column].map(names.index).to_numpy() for column in ("truth", "prediction"))
+    return macro_f1(confusion(*columns, 3), policy)
 
 
 def test_contrasts_equal_a_computation_from_the_predictions_by_hand(study):
@@ -72,6 +78,62 @@ def test_variants_are_means_over_subjects_and_sums_of_confusions(study):
     assert np.sum(found["confusion"]) == found["windows"] == 8 * 2 * 3 * 12
     assert found["macro_f1_pooled"] == pytest.approx(macro_f1(np.array(found["confusion"]), "pooled"))
     assert (found["best_step"], found["seconds"], found["parameters"]) == (300, 9.0, 40050)
+
+
+def _again(study, plan, subject):
+    """Let another fold test a subject too, with other predictions."""
+    content = json.loads((study / "study.json").read_text())
+    fold = next(fold for fold in content["folds"] if fold["test"] == [subject]) | {"name": f"again-{subject}"}
+    content["folds"].append(fold)
+    for run in [run for run in content["runs"] if run["fold"] == f"subject-{subject}"]:
+        folder = run["folder"].replace("subject-", "again-")
+        write_run(study / folder, plan, run["variant"], fold, run["repeat"] + 10)  # other seeds
+        content["runs"].append(run | {"fold": fold["name"], "folder": folder})
+    (study / "study.json").write_text(json.dumps(content))
+
+
+def test_the_folds_that_test_a_subject_are_averaged_within_each_repeat(study):
+    _again(study, FakeStudy(repeats=2), "3")
+    shutil.rmtree(study / "v2" / "again-3" / "repeat-1")
+    result = evaluate_study(study)
+
+    def score(variant, repeat):
+        runs = [_run(study, variant, 3, repeat)]
+        runs += [study / runs[0].relative_to(study).as_posix().replace("subject-", "again-")] * (repeat == 0)
+        return [_macro(run) for run in runs]
+
+    by_repeat = [np.mean(np.subtract(score("every", repeat), score("input", repeat))) for repeat in (0, 1)]
+    assert result["contrasts"][0]["differences"]["3"] == pytest.approx(np.mean(by_repeat))
+    assert (result["contrasts"][0]["subjects"], result["contrasts"][0]["repeats"]) == (8, 2)
+    every = np.mean([np.mean(score("every", repeat)) for repeat in (0, 1)])
+    assert result["variants"]["every"]["per_subject"]["3"] == pytest.approx(every)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    keys=st.sets(st.tuples(st.integers(1, 4), st.sampled_from("xyz"), st.integers(0, 2)), min_size=1, max_size=16),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_mean_difference_is_the_difference_of_the_means_where_all_pairs_are_there(keys, seed):
+    generator = np.random.default_rng(seed)
+    runs = []
+    for subject, fold, repeat in sorted(keys):  # a subject may be tested by any folds, in any repeats
+        truth = generator.integers(0, 3, 20)
+        for variant in ("a", "b"):
+            counts_KK = confusion(truth, generator.integers(0, 3, 20), 3)
+            record = {"seed": int(generator.integers(0, 2**31))}
+            place = f"{variant}/{subject}{fold}/{repeat}"
+            confusions = {str(subject): counts_KK}
+            runs.append(Run(variant, f"{subject}{fold}", repeat, place, record, ["p", "q", "r"], confusions, "w", []))
+    study = {"name": "n", "question": "q", "data_set": "d", "variants": {"a": {}, "b": {}}, "folds": []}
+    study |= {"contrasts": [{"a": "a", "b": "b", "primary": True}]}
+    study["runs"] = [{"variant": run.arm, "fold": run.fold, "repeat": run.repeat} for run in runs]
+    with tempfile.TemporaryDirectory() as folder:
+        result = judge(Path(folder), Gathered(study, runs, [], ["p", "q", "r"]), "present")
+    found, a, b = result["contrasts"][0], result["variants"]["a"], result["variants"]["b"]
+    assert found["mean"] == pytest.approx(a["macro_f1"] - b["macro_f1"], abs=1e-12)
+    for subject, difference in found["differences"].items():
+        assert difference == pytest.approx(a["per_subject"][subject] - b["per_subject"][subject], abs=1e-12)
 
 
 def test_a_failed_run_is_named_and_its_pair_left_out(study):
@@ -178,6 +240,41 @@ def test_one_subject_gives_no_claim(tmp_path):
     contrast = evaluate_study(write_study(tmp_path, FakeStudy(subjects=1)))["contrasts"][0]
     assert (contrast["subjects"], contrast["interval"], contrast["verdict"]) == (1, None, "undecided")
     assert "descriptive only" in contrast["sentence"]
+
+
+def test_the_detectable_difference_is_adjusted_over_the_declared_contrasts(study):
+    result = evaluate_study(study)
+    for found in result["contrasts"]:
+        assert found["detectable"] == pytest.approx(minimum_detectable_effect(found["sd"], 8, 2))
+        assert found["p_holm_smallest"] == pytest.approx(2 * 2 / 2**8)
+    assert "F1 points in four of five studies (Holm-adjusted over 2 contrasts)." in result["answer"][1]
+
+
+def test_a_design_that_can_show_nothing_says_why_and_claims_no_detectable_difference(tmp_path):
+    pairs = [("every", "input"), ("input", "none"), ("every", "none")]
+    reason = "with 6 subjects and 3 contrasts the smallest possible Holm p is 0.0938"
+    result = evaluate_study(write_study(tmp_path / "three", FakeStudy(subjects=6, contrasts=pairs)))
+    for found in result["contrasts"]:
+        assert (found["detectable"], found["verdict"]) == (None, "undecided")
+        assert f"(descriptive only: {reason})" in found["sentence"]
+    assert f"this design cannot show any difference: {reason}." in result["answer"][1]
+    assert reason in contrasts_table(result).note
+    one = evaluate_study(write_study(tmp_path / "one", FakeStudy(subjects=6, contrasts=pairs[:1])))
+    assert one["contrasts"][0]["verdict"] == "better"
+    assert "(Holm-adjusted over 1 contrast)" in one["answer"][1]
+    assert "Holm-adjusted over 1 contrast (" in contrasts_table(one).note
+    assert "cannot show" not in contrasts_table(one).note
+
+
+def test_a_contrast_under_union_is_of_the_scores_under_union(tmp_path):
+    plan = FakeStudy(absent={str(subject): ["stairs"] for subject in (2, 5, 6)})
+    folder = write_study(tmp_path, plan)
+    differences = {policy: evaluate_study(folder, policy)["contrasts"][0]["differences"] for policy in SUBJECT_POLICIES}
+    for policy, found in differences.items():
+        by_hand = [_macro(_run(folder, "every", s), policy) - _macro(_run(folder, "input", s), policy) for s in found]
+        assert list(found.values()) == pytest.approx(by_hand)
+    assert differences["union"]["2"] != pytest.approx(differences["present"]["2"])
+    assert differences["union"]["1"] == differences["present"]["1"]
 
 
 def test_another_policy_is_used_and_named(tmp_path):

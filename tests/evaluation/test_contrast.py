@@ -15,9 +15,12 @@ from har.evaluation.contrast import (
     bootstrap_interval,
     estimate,
     holm,
+    limit,
     minimum_detectable_effect,
     sentence,
     sign_flip_p,
+    smallest_holm,
+    smallest_p,
     t_interval,
     verdict,
 )
@@ -120,7 +123,7 @@ def test_crossed_bootstrap_is_wider_where_repeats_are_shared():
 
 def test_one_subject_gives_a_difference_and_nothing_else():
     result = estimate(np.array([[0.1, 0.2]]))
-    assert (result.mean, result.sd, result.interval, result.detectable) == (pytest.approx(0.15), None, None, None)
+    assert (result.mean, result.sd, result.interval) == (pytest.approx(0.15), None, None)
     with pytest.raises(ValueError, match="at least one paired"):
         estimate(np.array([[0.1], [np.nan]]))
     with pytest.raises(ValueError, match="must be a subject"):
@@ -142,54 +145,87 @@ def test_one_subject_gives_a_difference_and_nothing_else():
 def test_minimum_detectable_effect_equals_the_published_table(S, by_repeats):
     for repeats, expected in zip((1, 3, 5, 10), by_repeats, strict=True):
         sd = np.sqrt(TAU**2 + SIGMA**2 / repeats)
-        assert minimum_detectable_effect(sd, S) == pytest.approx(expected, abs=0.0006)
+        assert minimum_detectable_effect(sd, S, 1) == pytest.approx(expected, abs=0.0006)
 
 
 def test_a_design_without_spread_detects_everything():
-    assert minimum_detectable_effect(0.0, 8) == 0.0
+    assert minimum_detectable_effect(0.0, 8, 3) == 0.0
+
+
+@pytest.mark.parametrize(("S", "m"), [(8, 1), (10, 4), (24, 6)])
+def test_the_detectable_effect_is_found_four_times_in_five_at_the_adjusted_level(S, m):
+    effect = minimum_detectable_effect(0.02, S, m)
+    power = scipy.stats.nct.sf(scipy.stats.t.isf(0.05 / m / 2, S - 1), S - 1, effect / 0.02 * np.sqrt(S))
+    assert power == pytest.approx(0.8, abs=1e-6)
+
+
+@pytest.mark.parametrize("S", [0, 1, 2, 5, 6, 11])
+def test_the_smallest_p_is_what_equal_differences_give(S):
+    assert smallest_p(S) == (sign_flip_p(np.ones(S)) if S else 1.0)
+    assert smallest_p(30) == pytest.approx(sign_flip_p(np.ones(30)))
+
+
+def test_the_smallest_holm_p_is_that_of_the_family():
+    assert smallest_holm([8] * 4) == pytest.approx([4 * 2 / 2**8] * 4)
+    fewest = [next(S for S in range(2, 20) if smallest_holm([S] * m)[0] < 0.05) for m in range(1, 14)]
+    assert fewest == [6, 7, 7, 8, 8, 8, *[9] * 6, 10]  # the table of docs/statistics.md
+    assert smallest_holm([8, 6]) == pytest.approx([2 * 2 / 2**8, 2 / 2**6])  # the second of two is not doubled
+    assert smallest_holm([6, 0]) == pytest.approx([2 * 2 / 2**6, 1.0])  # one that cannot be computed still counts
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
+def test_no_data_come_below_the_smallest_holm_p(subjects, seed):
+    generator = np.random.default_rng(seed)
+    adjusted = holm([sign_flip_p(generator.normal(1, 0.6, S)) for S in subjects])
+    assert all(p >= least - 1e-12 for p, least in zip(adjusted, smallest_holm(subjects), strict=True))
 
 
 @pytest.mark.parametrize(
-    ("mean", "interval", "p_holm", "S", "expected"),
+    ("mean", "interval", "p_holm", "smallest", "expected"),
     [
-        (0.03, (0.01, 0.05), 0.01, 10, "better"),
-        (-0.03, (-0.05, -0.01), 0.01, 10, "worse"),
-        (0.008, (0.002, 0.014), 0.01, 10, "better but negligible"),
-        (-0.01, (-0.012, -0.002), 0.049, 10, "worse but negligible"),
-        (0.0101, (0.002, 0.02), 0.049, 10, "better"),
-        (0.03, (0.01, 0.05), 0.05, 10, "undecided"),
-        (0.001, (-0.01, 0.01), 0.6, 10, "equivalent"),
-        (0.001, (-0.0101, 0.009), 0.6, 10, "undecided"),
-        (0.001, (-0.009, 0.0101), 0.6, 10, "undecided"),
-        (0.03, (0.01, 0.05), 0.01, 5, "undecided"),
-        (0.0, (-0.001, 0.001), 1.0, 5, "undecided"),
-        (0.03, (0.01, 0.05), 0.04, 6, "better"),
-        (0.03, None, 1.0, 1, "undecided"),
+        (0.03, (0.01, 0.05), 0.01, 0.002, "better"),
+        (-0.03, (-0.05, -0.01), 0.01, 0.002, "worse"),
+        (0.008, (0.002, 0.014), 0.01, 0.002, "better but negligible"),
+        (-0.01, (-0.012, -0.002), 0.049, 0.002, "worse but negligible"),
+        (0.0101, (0.002, 0.02), 0.049, 0.002, "better"),
+        (0.03, (0.01, 0.05), 0.05, 0.002, "undecided"),
+        (0.001, (-0.01, 0.01), 0.6, 0.002, "equivalent"),
+        (0.001, (-0.0101, 0.009), 0.6, 0.002, "undecided"),
+        (0.001, (-0.009, 0.0101), 0.6, 0.002, "undecided"),
+        (0.0, (-0.001, 0.001), 1.0, 0.05, "undecided"),
+        (0.0, (-0.001, 0.001), 1.0, 0.049, "equivalent"),
+        (0.03, (0.01, 0.05), 0.04, 0.031, "better"),
+        (0.03, None, 1.0, 1.0, "undecided"),
     ],
 )
-def test_the_verdict_follows_its_written_rule(mean, interval, p_holm, S, expected):
-    assert verdict(mean, interval, p_holm, S) == expected
+def test_the_verdict_follows_its_written_rule(mean, interval, p_holm, smallest, expected):
+    assert verdict(mean, interval, p_holm, smallest) == expected
 
 
 def _result(mean, interval, S=10):
-    return Estimate(S, 1, mean, 0.02, interval, "t over subjects", 0.01, 0.02)
+    return Estimate(S, 1, mean, 0.02, interval, "t over subjects", 0.01)
 
 
 def test_the_sentence_has_names_points_interval_p_and_counts():
-    text = sentence("every", "input", _result(0.0312, (0.0095, 0.0529)), 0.012)
+    text = sentence("every", "input", _result(0.0312, (0.0095, 0.0529)), 0.012, 0.002, 1)
     assert text == (
         "every is better than input: +3.1 F1 points "
         "(95 % interval +0.9 to +5.3, Holm p = 0.012, S = 10 subjects, K = 1 repeat)."
     )
-    assert sentence("a", "b", _result(0.001, (-0.002, 0.004)), 0.6).startswith("a and b are equivalent within ±1 F1")
-    assert sentence("a", "b", _result(0.004, (0.002, 0.006)), 0.01).startswith("a is better than b, but negligibly so")
+    equal, slight = _result(0.001, (-0.002, 0.004)), _result(0.004, (0.002, 0.006))
+    assert sentence("a", "b", equal, 0.6, 0.002, 1).startswith("a and b are equivalent within ±1 F1")
+    assert sentence("a", "b", slight, 0.01, 0.002, 1).startswith("a is better than b, but negligibly so")
 
 
-def test_fewer_than_six_subjects_are_described_and_not_tested():
-    text = sentence("a", "b", _result(0.05, (0.04, 0.06), S=5), 0.0625)
-    assert "descriptive only" in text
+@pytest.mark.parametrize(("S", "m"), [(5, 1), (6, 2), (7, 4)])
+def test_a_design_that_can_show_nothing_is_described_and_not_tested(S, m):
+    smallest = smallest_holm([S] * m)[0]
+    text = sentence("a", "b", _result(0.05, (0.04, 0.06), S=S), smallest, smallest, m)
+    assert f"(descriptive only: {limit(S, m, smallest)})" in text
     assert "no test" in text
     assert "p =" not in text
+    assert limit(5, 1, 0.0625) == "with 5 subjects and 1 contrast the smallest possible Holm p is 0.0625"
 
 
 def _false_positives(S, omega, shared, replicates, seed, K=5):
