@@ -8,7 +8,9 @@ import dataclasses
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from har.commands.parser import CommandParser
@@ -33,10 +35,11 @@ def main(args: list[str]) -> int:
         args: The command line after ``har study``.
 
     Returns:
-        0 when every run is done, 1 when some failed (they are named), 130 when it was interrupted.
+        0 when every run is done and counts, 1 when some do not (they are named), 130 when it was interrupted.
 
     Raises:
-        HarError: Nothing could be run: the study file, the data set, or the study folder is not as it must be.
+        HarError: Nothing was run: the study file, the data set or the study folder is not as it must be, or no run of
+            a variant could begin.
     """
     options = _parser().parse_args(args)
     jobs = _at_least_one("--jobs", options.jobs) if options.jobs is not None else cores()
@@ -48,12 +51,7 @@ def main(args: list[str]) -> int:
         study = dataclasses.replace(study, repeats=_at_least_one("--repeats", options.repeats))
     overrides = _overrides(options.set)
     plan = make_plan(study, Options(options.data, options.runs, options.root, overrides))
-    if options.dry_run:
-        from har.study.conduct import listing, survey
-
-        print(listing(survey(plan), jobs))
-        return 0
-    return _run(plan, jobs)
+    return _show(plan, jobs) if options.dry_run else _run(plan, jobs)
 
 
 def cores() -> int:
@@ -98,25 +96,40 @@ def _overrides(settings: list[str]) -> dict[str, Any]:
     return overrides
 
 
+def _show(plan: Plan, jobs: int) -> int:
+    """Say what would be run, and what of it could not."""
+    from har.study.conduct import listing, survey
+    from har.study.rehearsal import rehearse
+
+    found = survey(plan)
+    warnings = rehearse(found)
+    print("\n".join([listing(found, jobs), *warnings]))
+    return 0
+
+
 def _run(plan: Plan, jobs: int) -> int:
     """Make the runs that are missing and judge what there is."""
     from har.study.conduct import conduct, finished, survey
     from har.study.lock import study_lock
+    from har.study.rehearsal import rehearse
 
+    uncounted: list[Path] = []
     try:
         with _termination_as_interrupt(), study_lock(plan.folder) as lock:
             found = survey(plan)
-            _announce(found, jobs)
+            warnings = rehearse(found)
+            _announce(found, jobs, warnings)
             failures = conduct(found, jobs=jobs, stream=sys.stderr, locked=lock)
             try:
-                _judge(plan)
+                uncounted = _judge(plan)
             finally:
                 _name(failures, plan)
     except KeyboardInterrupt:
         done, total = finished(plan), len(plan.runs)
         _say(f"har: interrupted; {done} of {total} runs are done and kept, the same command goes on from there.")
         return 130
-    return 1 if failures else 0
+    _name_uncounted([folder for folder in uncounted if folder not in {run.folder for run, _ in failures}])
+    return 1 if failures or uncounted else 0
 
 
 @contextlib.contextmanager
@@ -142,8 +155,17 @@ def _name(failures: list[tuple[PlannedRun, str]], plan: Plan) -> None:
     _say(f"  What their workers printed: {plan.folder / 'logs'}")
 
 
-def _announce(found: Survey, jobs: int) -> None:
-    """Say what will be run on what."""
+def _name_uncounted(folders: list[Path]) -> None:
+    """Name finished runs whose results cannot be read; why they do not count is printed with the contrasts."""
+    if folders:
+        _say("har: these finished runs do not count; delete their folders and the same command makes them again:")
+        for folder in folders:
+            _say(f"  {folder}")
+
+
+def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
+    """Say what will be run on what, and what will not go well."""
+    from har.study.conduct import damages
     from har.study.progress import duration
 
     plan, left = found.plan, len(found.to_do())
@@ -157,15 +179,24 @@ def _announce(found: Survey, jobs: int) -> None:
         _say(f"{len(plan.runs) - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
     else:
         _say("All of them are done; there is nothing to run.")
+    for sentence in [*damages(found), *warnings]:
+        _say(f"har: {sentence}")
 
 
-def _judge(plan: Plan) -> None:
-    """Contrast and report the runs that are done; print variants, verdicts, caveats and the report's path."""
-    from har.evaluation.comparison import evaluate_study
+def _judge(plan: Plan) -> list[Path]:
+    """Contrast and report the runs that are done; print variants, verdicts, caveats and the report's path.
+
+    Returns:
+        The folders of the runs that do not count, under one inference or all.
+    """
+    from har.evaluation.comparison import judge
+    from har.evaluation.gathering import gather
     from har.evaluation.report import write_report
+    from har.evaluation.scores import DEFAULT_POLICY
     from har.study.plan import caveats
 
-    result = evaluate_study(plan.folder)
+    gathered = gather(plan.folder)
+    result = judge(plan.folder, gathered, DEFAULT_POLICY)
     report = write_report(plan.folder)
     print(_variants(result))
     print()
@@ -175,6 +206,8 @@ def _judge(plan: Plan) -> None:
     for note in [*result["problems"], *caveats(plan)]:
         print(note)
     print(f"Report: {report}")
+    counted = Counter(plan.folder / run.folder for run in gathered.runs)
+    return [run.folder for run in plan.runs if counted[run.folder] < len(plan.study.inferences)]
 
 
 def _variants(result: dict[str, Any]) -> str:

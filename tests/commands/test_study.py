@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,13 +117,64 @@ def test_a_failed_run_is_named_with_its_reason_and_exit_code_1(data_root, tmp_pa
     path = write_study(tmp_path, [fold("1"), fold("2", train=("4",))])
     quick = ("data.batch_size=96", "data.step_s=1.0", "trainer.max_steps=2", "trainer.val_check_interval=2")
     arguments = [str(path), "--root", str(data_root), "--runs", str(tmp_path / "runs"), "--jobs", "1"]
-    assert main(["study", *arguments, *(word for setting in quick for word in ("--set", setting))]) == 1
+    words = ["study", *arguments, *(word for setting in quick for word in ("--set", setting))]
+    said = "none/subject-2, every/subject-2 will fail: a batch of 96 is larger than the"
+    assert main([*words, "--dry-run"]) == 0
+    assert said in capsys.readouterr().out
+    assert main(words) == 1
     out, err = capsys.readouterr()
+    assert f"har: {said}" in err
+    assert "these finished runs do not count" not in err
     assert "har: 2 of 4 runs failed; the same command tries them again." in err
     assert "none/subject-2/repeat-0, every/subject-2/repeat-0:" in err
     assert "a batch of 96 is larger than the" in err
     assert "Run every/subject-2/repeat-0 does not count" in out
     assert "Report: " in out
+
+
+@pytest.fixture
+def copied(arguments, finished, tmp_path) -> tuple[list[str], Path]:
+    """The finished study in a folder of its own: its command line, and one of its runs."""
+    shutil.copytree(finished.parents[1], tmp_path / "runs")
+    run = tmp_path / "runs" / "small" / "spar" / "every" / "subject-2" / "repeat-0"
+    return [*arguments[:5], str(tmp_path / "runs"), *arguments[6:]], run
+
+
+def test_a_run_whose_predictions_are_lost_is_named_and_made_again(copied, finished, capsys):
+    words, run = copied
+    (run / "predictions" / "running.parquet").unlink()
+    assert main([*words, "--dry-run"]) == 0
+    assert f"{run} is finished but damaged (predictions/running.parquet missing or cut off)" in capsys.readouterr().out
+    assert main(words) == 0
+    err = capsys.readouterr().err
+    assert "3 done, 1 to run" in err
+    assert f"har: {run} is finished but damaged (predictions/running.parquet missing or cut off)" in err
+    first = finished / "every" / "subject-2" / "repeat-0" / "predictions" / "running.parquet"
+    assert (run / "predictions" / "running.parquet").read_bytes() == first.read_bytes()
+
+
+def test_a_finished_run_whose_predictions_cannot_be_read_is_named_with_exit_code_1(copied, capsys):
+    words, run = copied
+    path = run / "predictions" / "running.parquet"
+    path.write_bytes(b"PAR1" + bytes(1000) + b"PAR1")
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    assert "Run every/subject-2/repeat-0 does not count" in out
+    assert err.splitlines()[-2:] == [
+        "har: these finished runs do not count; delete their folders and the same command makes them again:",
+        f"  {run}",
+    ]
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_a_setting_that_no_run_can_work_with_is_refused_before_anything_is_run(arguments, tmp_path, dry, capsys):
+    words = [*arguments[:5], str(tmp_path / "runs"), "--set", "data.window_s=400", *dry]
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert "400" in err
+    assert "all runs of variant 'none' would fail; nothing was started" in err
+    assert out == ""
+    assert not list(tmp_path.rglob("run.json"))
 
 
 def test_ctrl_c_is_exit_code_130_and_one_line_that_says_what_is_kept(two_folds, data_root, tmp_path):
