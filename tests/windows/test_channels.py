@@ -165,3 +165,9 @@ def test_the_causal_filter_is_the_difference_equation_started_at_rest():
 def test_gravity_of_a_sensor_at_rest_is_what_it_shows(rows, causal):
     low_TC = gravity_of(np.full((rows, 3), 9.81), 50.0, Gravity(causal=causal))
     np.testing.assert_allclose(low_TC, 9.81, rtol=1e-6)
+
+
+def test_gravity_that_turns_evenly_is_followed_up_to_both_ends():
+    line_T = np.linspace(-9.81, 9.81, 500)  # over 10 s
+    low_T = gravity_of(line_T[:, None], 50.0, Gravity())[:, 0]
+    np.testing.assert_allclose(low_T, line_T, atol=0.1)

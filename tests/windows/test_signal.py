@@ -222,6 +222,11 @@ def test_clocks_that_were_set_anew_apart_are_refused():
         treat(two_streams([100, 100.1, 3, 3.1], [100, 100.1, 100.2]))
 
 
+def test_a_label_clock_that_was_set_anew_apart_is_refused_where_its_stream_is_not_selected():
+    with pytest.raises(DataError, match="one of its clocks was set anew 0 times, another one 1 times"):
+        treat(two_streams([100, 100.1, 3, 3.1], [100, 100.1, 100.2]), Recipe(channels=("gyro_x",)))
+
+
 def test_clocks_that_were_set_anew_together_are_joined_epoch_by_epoch():
     time_s = np.concatenate([100 + np.arange(20) / 10, np.arange(30) / 10])
     one, other = treat(two_streams(time_s, time_s)).recordings
