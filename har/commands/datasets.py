@@ -11,6 +11,7 @@ from har.datasets.draft import draft
 from har.datasets.fetch import raw_folder, rung
 from har.datasets.registry import card_names, find_card, get_card
 from har.errors import UsageError
+from har.windows.picture import draw_recording
 from har.windows.prepare import is_prepared, store_folder
 from har.windows.segment import WindowSpec, window_counts, window_index
 from har.windows.store import Store
@@ -19,6 +20,7 @@ _EXAMPLES = """\
 har datasets
 har datasets spar
 har datasets spar --window-s 4 --step-s 1
+har datasets spar --picture recording.svg --recording 3 --window-s 4 --step-s 1
 har datasets --new ~/recordings > my-card.yaml"""
 
 
@@ -42,6 +44,8 @@ def main(args: list[str]) -> int:
     print(_facts(card, options.root))
     if options.window_s is not None:
         print(_windows(card, options))
+    if options.picture is not None:
+        _draw(card, options)
     return 0
 
 
@@ -54,6 +58,8 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument("--window-s", type=float, metavar="S", help="count windows of this length, in seconds")
     parser.add_argument("--step-s", type=float, metavar="S", help="step from window to window (default: their length)")
     parser.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
+    parser.add_argument("--picture", metavar="FILE.svg", help="draw a recording with its labels and windows")
+    parser.add_argument("--recording", type=int, default=0, metavar="N", help="the recording to draw (default: 0)")
     parser.add_argument(
         "--new", metavar="FOLDER", help="draft a card for a folder of tables; what it guessed is marked"
     )
@@ -64,6 +70,10 @@ def _parse(args: list[str]) -> argparse.Namespace:
         )
     if options.step_s is not None and options.window_s is None:
         raise UsageError("--step-s needs --window-s.", "Give both: --window-s 4 --step-s 1")
+    if options.picture is not None and options.data_set is None:
+        raise UsageError(
+            "--picture draws a recording of one data set.", "Name it: har datasets spar --picture FILE.svg"
+        )
     if options.window_s is not None and options.data_set is None:
         raise UsageError("--window-s counts the windows of one data set.", "Name it: har datasets spar --window-s 4")
     return options
@@ -170,6 +180,17 @@ def _split(name: str, split: Split) -> str:
     """Return a split in words."""
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     return f"{name}: " + "; ".join(f"{part} {', '.join(entries)}" for part, entries in parts.items() if entries)
+
+
+def _draw(card: Card, options: argparse.Namespace) -> None:
+    """Draw one recording of a prepared data set, with windows where their length was given."""
+    store = Store.open(store_folder(card.name, options.root))
+    index = None
+    if options.window_s is not None:
+        index = window_index(store, WindowSpec(options.window_s, options.step_s or options.window_s))
+    path = Path(options.picture)
+    draw_recording(path, store, options.recording, index)
+    print(f"\nPicture: {path}")
 
 
 def _windows(card: Card, options: argparse.Namespace) -> str:
