@@ -192,6 +192,6 @@ class NormPlan:
 
     @property
     def label(self) -> str:
-        """A name for folders and tables: the placement, with list positions joined by hyphens."""
-        placement = self.placement
-        return placement if isinstance(placement, str) else "at-" + "-".join(map(str, placement))
+        """A name for folders and tables: the placement, list positions joined by hyphens, after a kind but batch."""
+        placement = self.placement if isinstance(self.placement, str) else "at-" + "-".join(map(str, self.placement))
+        return placement if self.kind == "batch" else f"{self.kind}-{placement}"

@@ -137,4 +137,5 @@ def test_a_position_behind_the_last_convolution_is_refused() -> None:
 def test_labels_name_folders() -> None:
     assert NormPlan(placement="first").label == "first"
     assert NormPlan(placement=[0, 2]).label == "at-0-2"
+    assert NormPlan("mabn", "every").label == "mabn-every"
     assert ORDERS == ("pre", "post")

@@ -1,0 +1,163 @@
+"""What is doubtful in an architecture before it is trained: one sentence each, saying why.
+
+The layers are watched while one window of zeros passes through in inference mode, so the rules see the order in which
+layers run and which output goes straight into which layer, whatever the learner. Nothing is changed or drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from har.norms.layers import AllSensors
+from har.norms.mabn import MovingAverageBatchNorm
+from har.norms.per_window import ChannelLayerNorm, ElementLayerNorm, FilterResponseNorm, GroupNorm
+from har.norms.weights import Convolution
+
+_OF_BATCH = (nn.BatchNorm2d, MovingAverageBatchNorm)
+_OF_WINDOW = (GroupNorm, ElementLayerNorm, FilterResponseNorm)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A layer without layers of its own, as it ran: its name, itself, and the layer whose output it was given."""
+
+    name: str
+    layer: nn.Module
+    before: nn.Module | None
+
+
+def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, accumulation: int = 1, scaled: bool = True) -> list[str]:
+    """Return what is doubtful about a network, in the order in which its layers run.
+
+    Args:
+        network: The network, for example the features of a classifier.
+        x_1TC: float (1, samples, channels), one window; its values play no part.
+        batch: Windows of a training batch.
+        accumulation: Batches whose gradients are added up for one step.
+        scaled: Whether each input channel is scaled to mean 0 in front of the network.
+    """
+    calls = _watch(network, x_1TC)
+    found: list[str] = []
+    for place, call in enumerate(calls):
+        earlier = calls[:place]
+        found += _dropout(call, earlier)
+        found += _bias(call)
+        found += _batch_of_one(call, batch)
+        found += _accumulation(call, accumulation)
+        found += _raw_input(call, earlier)
+        found += _means(call, scaled)
+    return found
+
+
+def _dropout(call: _Call, earlier: list[_Call]) -> list[str]:
+    """Warn of dropout in front of a norm of the batch."""
+    dropping = [other.name for other in earlier if _drops(other.layer)]
+    if not dropping or not isinstance(call.layer, _OF_BATCH):
+        return []
+    return [
+        f"{dropping[-1]} drops values in front of {call.name}: their variance is larger in training than in inference, "
+        "so the running variance does not fit. Put dropout behind the last norm."
+    ]
+
+
+def _bias(call: _Call) -> list[str]:
+    """Warn of a bias that the norm behind it subtracts again."""
+    subtracts = isinstance(call.layer, nn.BatchNorm2d) or _subtracts_channel_means(call.layer)
+    if not subtracts or not isinstance(call.before, nn.Conv2d) or call.before.bias is None:
+        return []
+    return [
+        f"the convolution in front of {call.name} has a bias: the norm subtracts each channel's mean and with it the "
+        "bias, which therefore learns nothing. Leave it out; the norm has a shift of its own."
+    ]
+
+
+def _batch_of_one(call: _Call, batch: int) -> list[str]:
+    """Warn of statistics over one window where the batch is meant."""
+    size = getattr(call.layer, "size", None) or batch
+    if not isinstance(call.layer, _OF_BATCH) or min(size, batch) > 1:
+        return []
+    return [
+        f"{call.name} takes its statistics in training from one window at a time, in inference from averages over all: "
+        "these are two different networks. Use more windows a batch or chunk, or a norm of the window such as group."
+    ]
+
+
+def _accumulation(call: _Call, accumulation: int) -> list[str]:
+    """Warn of gradients added up over batches that are normalised apart."""
+    if accumulation <= 1 or not isinstance(call.layer, _OF_BATCH):
+        return []
+    return [
+        f"gradients are added up over {accumulation} batches, yet {call.name} normalises each of them alone and "
+        f"updates its averages {accumulation} times a step: for it that is not one larger batch."
+    ]
+
+
+def _raw_input(call: _Call, earlier: list[_Call]) -> list[str]:
+    """Warn of statistics of the window on the input itself."""
+    weights = (nn.Conv2d, nn.Linear)
+    if not isinstance(call.layer, _OF_WINDOW) or any(isinstance(other.layer, weights) for other in earlier):
+        return []
+    lost = "how strong the movement is"
+    if _subtracts_channel_means(call.layer):
+        lost += " and each channel's mean, which is gravity and hence posture,"
+    return [
+        f"{call.name} normalises each window of the input by itself: {lost} is lost to everything behind it. "
+        "Use it behind the first convolution; fixed numbers can scale the input (model.scaling)."
+    ]
+
+
+def _means(call: _Call, scaled: bool) -> list[str]:
+    """Warn where centred weights do not give moving average batch norm the mean of zero that it counts on."""
+    if not isinstance(call.layer, MovingAverageBatchNorm):
+        return []
+    if not isinstance(call.before, Convolution):
+        return [
+            f"{call.name} divides by a second moment and subtracts no mean, and what it is given does not come "
+            "straight from a convolution with centred weights: its mean stays. Use order pre."
+        ] * (call.before is not None)
+    if scaled:
+        return []
+    return [
+        f"{call.name} counts on centred weights to remove the mean, which they do only where all input channels have "
+        "the same: raw accelerometers do not, by gravity. Use model.scaling=channel."
+    ]
+
+
+def _subtracts_channel_means(layer: nn.Module) -> bool:
+    """Return whether a norm of the window subtracts the mean of each channel by itself."""
+    if not isinstance(layer, GroupNorm) or isinstance(layer, ChannelLayerNorm):
+        return False
+    return layer.groups == len(layer.weight)
+
+
+def _drops(layer: nn.Module) -> bool:
+    """Return whether a layer drops values in training."""
+    return isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0
+
+
+def _watch(network: nn.Module, x_1TC: Tensor) -> list[_Call]:
+    """Pass one window through in inference mode and return the layers in the order in which they ran."""
+    names = {layer: name for name, layer in network.named_modules() if name}
+    leaves = [layer for layer in names if not any(layer.children()) and not isinstance(layer, AllSensors)]
+    modes = [(layer, layer.training) for layer in network.modules()]
+    outputs: list[tuple[Tensor, nn.Module]] = []  # kept alive, so that no two of them are one object
+    calls: list[_Call] = []
+
+    def watch(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        before = next((source for value, source in outputs if value is inputs[0]), None)
+        calls.append(_Call(names[layer], layer, before))
+        outputs.append((output, layer))
+
+    handles = [layer.register_forward_hook(watch) for layer in leaves]
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros_like(x_1TC))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for layer, mode in modes:
+            layer.training = mode
+    return calls
