@@ -253,8 +253,8 @@ def _check_tree(card: Card, folder: Path) -> None:
         raise DataError(
             f"source of {card.name}: the {len(paths)} files {tree.files} in {folder} have the tree SHA-256 {digest}, "
             f"not {tree.sha256}; they were not read.",
-            "A file is missing, damaged or was changed: unpack the archive again. If these are the official files after "
-            "all, correct source.tree in a copy of the card.",
+            "A file is missing, damaged or was changed: unpack the archive again. If these are the official files "
+            "after all, correct source.tree in a copy of the card.",
         )
 
 

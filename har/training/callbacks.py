@@ -117,7 +117,7 @@ class Progress(ProgressBar):
             f"{self._label}  step {trainer.global_step}/{trainer.max_steps}  "
             f"validation macro F1 {pl_module.validation_scores[MONITOR]:.3f}  {elapsed_s:.1f} s  left {left_s:.0f} s"
         )
-        end = os.linesep
+        end: str = os.linesep
         if sys.stderr.isatty():
             text, end = f"\r\x1b[2K{text}", "\n" if trainer.global_step >= trainer.max_steps else ""
         with contextlib.suppress(OSError):  # whoever read the progress has gone; the run goes on

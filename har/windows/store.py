@@ -167,7 +167,7 @@ def write_store(
     subjects = natural_order(table["subject"])
     found = {**counts, **(preparation.source_counts() if preparation else {})}
     doubts = check_facts(card, found, preparation.subjects if preparation else subjects)
-    source = {"source_counts": found, "done": preparation.described()} if preparation else {}
+    source: dict[str, Any] = {"source_counts": found, "done": preparation.described()} if preparation else {}
     if preparation and preparation.source_sha256:
         source["source_sha256"] = preparation.source_sha256
     account = {"counts": counts, "subjects": subjects, **source, "facts_that_differ": doubts}
