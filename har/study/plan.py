@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from har.datasets.registry import card_names, get_card
-from har.errors import UsageError
+from har.errors import UsageError, unknown
 from har.files import runs_root, write_json
 from har.seeds import derive_seed
 from har.study.definition import Study, is_safe_name, override_problem
@@ -178,6 +178,8 @@ def _folds(study: Study, data_set: str, options: Options) -> tuple[Fold, ...]:
     """Return the folds of the protocol for the subjects of the data set, preparing it when it has no store."""
     from har.training.datamodule import folds_of  # heavy: torch and Lightning
 
+    if not is_safe_name(data_set):  # it becomes a folder of runs
+        raise unknown("data set", data_set, card_names())
     if data_set in card_names() and not store_folder(data_set, options.root).exists():
         prepare(get_card(data_set), root=options.root)
     store = open_store(data_set, options.root)  # a store of one's own has no built-in card

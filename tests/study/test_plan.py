@@ -18,6 +18,8 @@ from har.errors import DataError, UsageError
 from har.study import plan as planning
 from har.study.definition import load_study
 from har.study.plan import Options, Plan, caveats, command_line, fill, make_plan, record, run_seed, save_plan
+from har.windows.prepare import prepare
+from tests.datasets import own
 from tests.study.small import fold, write_study
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-0123456789", min_size=1, max_size=12)
@@ -151,6 +153,23 @@ def test_an_unknown_data_set_is_refused_with_the_nearest(study, data_root):
     with pytest.raises(UsageError, match="data set 'spr' is not known") as refusal:
         make_plan(study, Options(data="spr", root=data_root))
     assert "Did you mean 'spar'?" in refusal.value.hint
+
+
+def test_a_store_of_ones_own_needs_no_built_in_card(tmp_path):
+    rows = own.lines(*["0,0,9.8,walk"] * 100, *["0,9.8,0,sit"] * 100)
+    raw = own.write(tmp_path / "raw", {f"{name}/day.csv": rows for name in ("anna", "ben", "carla", "dora")})
+    prepare(own.card_with(tmp_path), source=raw, root=tmp_path / "data")
+    study = load_study(write_study(tmp_path / "study", protocol={"folds": "loso", "validation_subjects": 1}))
+    plan = make_plan(study, Options(data="mine", root=tmp_path / "data", runs=tmp_path / "runs"))
+    assert [fold.name for fold in plan.folds] == ["subject-anna", "subject-ben", "subject-carla", "subject-dora"]
+    assert plan.folder == tmp_path / "runs" / "small" / "mine"
+    assert "--data mine" in command_line(plan)
+
+
+@pytest.mark.parametrize("name", ["../prepared/spar", "spar/", ".", ""])
+def test_a_data_set_is_named_and_not_pointed_at(study, data_root, name):
+    with pytest.raises(UsageError, match="is not known"):
+        make_plan(study, Options(data=name, root=data_root))
 
 
 def test_a_data_set_without_a_store_is_prepared_first(study, tmp_path, monkeypatch, data_root):
