@@ -79,7 +79,7 @@ class GroupNorm(Norm):
         """Return the mean of each channel's group, float (windows, channels, 1, 1)."""
         mean_NC = value_NCT1.mean((2, 3))
         if self.groups < mean_NC.shape[1]:
-            mean_NG1 = mean_NC.unflatten(1, (self.groups, -1)).mean(2, keepdim=True)
+            mean_NG1 = mean_NC.reshape(-1, self.groups, mean_NC.shape[1] // self.groups).mean(2, keepdim=True)
             mean_NC = mean_NG1.expand(-1, -1, mean_NC.shape[1] // self.groups).flatten(1)
         return mean_NC[:, :, None, None]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,6 +20,7 @@ from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
 from har.learners.initialise import initialise
 from har.norms.base import set_total_steps
+from har.norms.lint import lint
 from har.norms.plan import NormPlan
 from har.norms.weights import clip_adaptively
 from har.seeds import derive_seed
@@ -78,6 +80,7 @@ class HarModule(pl.LightningModule):
         self.precise_validation = precise_validation
         self.data: HarDataModule | None = None  # what exact statistics are measured on
         self.recipe: dict[str, Any] = {}
+        self.warnings: list[str] = []  # what is doubtful about the network, once training starts
         self.validation_scores: dict[str, float] = {}
         self._loss_sum = torch.zeros(())
         self._loss_steps = 0
@@ -129,8 +132,15 @@ class HarModule(pl.LightningModule):
         return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
     def on_train_start(self) -> None:
-        """Tell the norms how many forward passes the run has: some behave otherwise in its first share."""
-        set_total_steps(self.network, self.trainer.max_steps * self.trainer.accumulate_grad_batches)
+        """Tell the norms how many forward passes the run has, and people what is doubtful about the network."""
+        accumulation = self.trainer.accumulate_grad_batches
+        set_total_steps(self.network, self.trainer.max_steps * accumulation)
+        x_1TC = torch.zeros(1, self.recipe["samples"], len(self.recipe["channels"]), device=self.device)
+        data: HarDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        options: dict[str, Any] = {"accumulation": accumulation, "scaled": self.scaling == "channel"}
+        self.warnings = lint(self.network.features, x_1TC, batch=data.batch_size, **options)
+        for warning in self.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the features' gradients against their weights, if asked to."""

@@ -22,7 +22,12 @@ from har.windows.splits import Fold
 # Where a run lies and what it prints while it runs do not change its result.
 _PLACES: tuple[tuple[str, ...], ...] = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
 # Settings that identify a run only where they are not the default: runs from before they were there still count.
-_UNLESS: dict[tuple[str, ...], Any] = {("inferences",): [RUNNING], ("model", "precise_validation"): False}
+_UNLESS: dict[tuple[str, ...], Any] = {
+    ("inferences",): [RUNNING],
+    ("model", "precise_validation"): False,
+    ("model", "adaptive_clipping"): None,
+    ("model", "norm", "options"): {},
+}
 
 
 def identity(config: dict[str, Any]) -> dict[str, str]:

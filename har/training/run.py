@@ -169,6 +169,7 @@ def _train_and_judge(
         score_run(folder, inference=name)
     return {
         "parameters": sum(p.numel() for p in module.parameters()),
+        "warnings": module.warnings,
         "best_step": step,
         "best_validation_macro_f1": score,
         "finished": provenance.now(),

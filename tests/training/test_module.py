@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from har.norms.plan import NormPlan
 from har.training.checkpoint import load_checkpoint
 from har.training.cli import resolve
 from har.training.module import HarModule
-from har.training.run import read_run, run
+from har.training.record import identity, read_run
+from har.training.run import run
 
 
 @pytest.mark.parametrize("kind", ["mabn", "batch_renorm"])
@@ -64,3 +66,23 @@ def test_options_of_a_kind_are_dotted_settings() -> None:
     with pytest.raises(UsageError) as error:
         resolve([], {"model.norm.kind": "group", "model.norm.options.group": 4})
     assert "'groups'" in error.value.hint
+
+
+def test_an_old_configuration_without_the_new_settings_is_the_same_run(small: dict[str, Any]) -> None:
+    config = resolve([], small)
+    earlier = copy.deepcopy(config)
+    del earlier["model"]["adaptive_clipping"], earlier["model"]["norm"]["options"]
+    assert identity(earlier) == identity(config)
+    ghosts = [{"model.norm.kind": "ghost_batch", "model.norm.options.size": size} for size in (8, 16)]
+    assert identity(resolve([], {**small, **ghosts[0]})) != identity(resolve([], {**small, **ghosts[1]}))
+
+
+def test_what_is_doubtful_is_said_when_a_run_starts_and_stands_in_its_record(
+    small: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {**small, "model.norm.kind": "instance", "model.norm.placement": "input"}
+    (warning,) = read_run(run(resolve([], settings), tmp_path / "doubtful"))["warnings"]
+    assert "gravity" in warning
+    assert capsys.readouterr().err == f"warning: {warning}\n"
+    assert read_run(run(resolve([], small), tmp_path / "sound"))["warnings"] == []
+    assert capsys.readouterr().err == ""
