@@ -211,15 +211,22 @@ def _judge(plan: Plan) -> list[Path]:
 
 
 def _variants(result: dict[str, Any]) -> str:
-    """Return the table of variants."""
+    """Return the table of variants, and a second one of those that use data of the test subject, if there are any."""
+    from har.evaluation.arms import is_transductive
     from har.evaluation.numbers import Column, Table
 
     heads = ["SD over subjects", "pooled", "accuracy"]
     columns = [Column("variant"), Column(f"macro F1 ({result['policy']})", "score")]
     columns += [*(Column(head, "score") for head in heads), Column("runs", "count"), Column("s per run", "seconds")]
     keys = ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy", "runs", "seconds")
-    rows = [[name, *(scores[key] for key in keys)] for name, scores in result["variants"].items()]
-    return Table("variants", "Variants", columns, rows).markdown()
+    rows: dict[bool, list[list[Any]]] = {False: [], True: []}
+    for name, scores in result["variants"].items():
+        rows[is_transductive(name)].append([name, *(scores[key] for key in keys)])
+    text = Table("variants", "Variants", columns, rows[False]).markdown()
+    if rows[True]:
+        apart = Table("transductive", "Adapted", columns, rows[True]).markdown()
+        text += f"\n\nAdapted to the test subject by its unlabelled windows (transductive):\n\n{apart}"
+    return text
 
 
 def _say(text: str) -> None:

@@ -243,3 +243,20 @@ def test_overrides_are_yaml_values():
 
 def test_one_job_per_core_is_the_default():
     assert command.cores() == len(os.sched_getaffinity(0))
+
+
+def test_a_study_of_inferences_trains_once_and_shows_what_uses_the_test_subject_apart(data_root, tmp_path, capsys):
+    contrasts = [{"a": "every@population", "b": "every", "primary": True}, {"a": "every@target", "b": "every"}]
+    study = write_study(
+        tmp_path / "study", [fold("1")], inferences=["running", "population", "target"], contrasts=contrasts
+    )
+    assert main(["study", str(study), "--root", str(data_root), "--runs", str(tmp_path / "runs"), "--jobs", "1"]) == 0
+    out, _ = capsys.readouterr()
+    plain, apart = out.split("(transductive):\n")
+    assert "| every@population" in plain
+    assert "| every@target" in apart
+    assert "| every@target" not in plain
+    assert "every@target" in apart.split("Primary: ")[1]  # its verdict too
+    folder = tmp_path / "runs" / "small" / "spar"
+    assert len(list(folder.glob("*/*/*/run.json"))) == 2
+    assert len(list(folder.glob("*/*/*/predictions/*.parquet"))) == 6
