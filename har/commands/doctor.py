@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from har import __version__
@@ -22,24 +22,21 @@ def main(args: list[str]) -> int:
         "doctor", "Versions, threads, data found, disk, accelerators.", "har doctor\nhar doctor --versions"
     )
     parser.add_argument("--versions", action="store_true", help="only the versions")
-    parser.add_argument("--root", help="folder of the data (default $HAR_DATA or ./data)")
+    parser.add_argument("--root", metavar="FOLDER", help="folder of the data (default $HAR_DATA or ./data)")
     options = parser.parse_args(args)
-    _versions()
-    if options.versions:
-        return 0
-    checks = {
-        "threads": _threads,
-        "disk": lambda: _disk(data_root(options.root)),
-        "runs": lambda: _writable(runs_root()),
-        "accelerator": _accelerators,
-        "data": lambda: _data(options.root),
-    }
-    found = [_say(name, check) for name, check in checks.items()]
+    found = [_versions()]
+    if not options.versions:
+        found.append(_say("threads", *_threads()))
+        found.append(_say("disk", *_disk(data_root(options.root))))
+        found.append(_say("runs", *_writable(runs_root())))
+        found.append(_say("accelerator", *_accelerators()))
+        found.extend(_say("data", fine, text) for fine, text in _data(options.root))
     return 0 if all(found) else 3
 
 
-def _versions() -> None:
-    """Print har, Python and the packages that its numbers depend on."""
+def _versions() -> bool:
+    """Print har, Python and the packages that its numbers depend on; return whether all of them are there."""
+    complete = True
     print(f"har           {__version__}")
     print(f"python        {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in _PACKAGES:
@@ -47,12 +44,13 @@ def _versions() -> None:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             version = "missing: make install, or pip install it"
+            complete = False
         print(f"{name:20}{version}" if len(name) > 12 else f"{name:14}{version}")
+    return complete
 
 
-def _say(name: str, check: Callable[[], tuple[bool, str]]) -> bool:
-    """Print a check's line and return whether it is fine."""
-    fine, text = check()
+def _say(name: str, fine: bool, text: str) -> bool:
+    """Print a finding's line and return whether it is fine."""
     print(f"{name:14}{text}")
     return fine
 
@@ -80,16 +78,40 @@ def _writable(folder: Path) -> tuple[bool, str]:
 
 def _accelerators() -> tuple[bool, str]:
     """Name the accelerators that torch sees; none is needed."""
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        return False, "not known without torch"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return True, ", ".join(names) or "none, the processor is used"
 
 
-def _data(root: str | None) -> tuple[bool, str]:
-    """Say which data sets are prepared."""
-    from har.datasets.registry import card_names
-    from har.windows.prepare import store_folder
+def _data(root: str | None) -> Iterator[tuple[bool, str]]:
+    """Say which data sets are prepared, by the sizes of their files; which stores are others, earlier or damaged."""
+    from har.datasets.recording import natural_order
+    from har.datasets.registry import card_names, get_card
+    from har.errors import DataError
+    from har.windows.prepare import is_prepared, store_folder
+    from har.windows.store import Store
 
-    prepared = [name for name in card_names() if (store_folder(name, root) / "manifest.json").exists()]
-    return True, f"prepared: {', '.join(prepared) or 'none yet (har prepare spar)'}"
+    found: dict[str, list[str]] = {"prepared": [], "earlier": [], "other": []}
+    damaged: list[str] = []
+    for name in natural_order(path.name for path in _stores(store_folder("", root))):
+        try:
+            Store.open(store_folder(name, root))
+        except DataError as error:
+            damaged.append(f"{error.what} {error.hint}")
+            continue
+        is_card = name in card_names()
+        found[("prepared" if is_prepared(get_card(name), root) else "earlier") if is_card else "other"].append(name)
+    yield True, f"prepared: {', '.join(found['prepared']) or 'none yet (har prepare spar)'}"
+    for name in found["earlier"]:
+        yield True, f"{name} was prepared from another card or recipe than this version's: har prepare {name}"
+    if found["other"]:
+        yield True, f"stores of other cards or recipes: {', '.join(found['other'])}"
+    yield from ((False, text) for text in damaged)
+
+
+def _stores(folder: Path) -> list[Path]:
+    """Return the folders of stores; those that begin with a dot are being written, or left over."""
+    return [path for path in folder.glob("[!.]*") if path.is_dir()]
