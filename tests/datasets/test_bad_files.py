@@ -115,3 +115,19 @@ def test_a_bad_matrix_is_named(content, message, tmp_path):
     own = {**NUMBERED, "path": "{subject}/{trial}.mat", "format": {"variable": "readings"}}
     with pytest.raises(DataError, match=rf"a\.mat.*{message}"):
         all_of(card_with(tmp_path, files=own), folder)
+
+
+@pytest.mark.parametrize("line", ["1  2", " 1 2", "1 2 ", "1 2"])
+def test_blanks_never_stand_for_a_value_that_is_not_there(line, tmp_path):
+    own = {"path": "{activity}_{subject}.txt", "columns": {"acc": "1-3"}, "label": None}
+    folder = write(tmp_path / "raw", {"walk_1.txt": f"1 2 3\n{line}\n4 5 6\n"})
+    card = card_with(tmp_path, files={**own, "format": {"delimiter": "whitespace", "header": False}})
+    with pytest.raises(DataError, match=r"walk_1\.txt, line 2: 2 values where 3 are expected"):
+        all_of(card, folder)
+
+
+def test_a_line_is_named_in_the_piece_that_it_stands_in(tmp_path):
+    folder = write(tmp_path / "raw", {"1/a1.csv": GOOD, "1/a2.csv": GOOD, "1/a3.csv": lines("1,2,3,walk", "1,2,3,run")})
+    card = card_with(tmp_path, files={"path": "{subject}/a{piece:d}.csv", "chain": "piece"})
+    with pytest.raises(DataError, match=r"a3\.csv, line 3: activity code 'run'"):
+        all_of(card, folder)

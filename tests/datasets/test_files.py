@@ -206,3 +206,17 @@ def test_extras_are_groups(tmp_path):
 def test_hidden_files_are_no_data(tmp_path):
     folder = write(tmp_path / "raw", {"1/a.csv": lines("1,2,3,walk"), "1/._a.csv": b"\x00\x05\x16\x07"})
     assert len(all_of(card_with(tmp_path), folder)) == 1
+
+
+def test_codes_are_compared_as_a_person_would(tmp_path):
+    folder = write(
+        tmp_path / "raw", {"1/a.csv": lines("1,2,3,01", "1,2,3,1.0", "1,2,3,2", '1,2,3," NaN "', '1,2,3,"1 "')}
+    )
+    (recording,) = all_of(card_with(tmp_path, activities={1: "walking", 2: "sitting"}), folder)
+    assert recording.label_T.tolist() == [0, 0, 1, -1, 0]
+
+
+def test_a_group_that_stands_twice_has_one_value(tmp_path):
+    folder = write(tmp_path / "raw", {"1/1_a.csv": lines("1,2,3,walk"), "1/2_a.csv": lines("1,2,3,walk")})
+    (recording,) = all_of(card_with(tmp_path, files={"path": "{subject}/{subject}_{trial}.csv"}), folder)
+    assert recording.files == ("1/1_a.csv",)
