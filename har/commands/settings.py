@@ -11,30 +11,56 @@ from har.errors import UsageError, unknown
 if TYPE_CHECKING:
     from har.training.trained import Trained
 
-SETTINGS = """\
-settings (each as --KEY VALUE; the command line wins over files, files over defaults, a checkpoint over nothing):
-  data.name spar                  data set, see har datasets
-  data.window_s 4.0               length of a window in seconds
-  data.step_s 1.0                 seconds from one window to the next
-  data.folds loso|kfold|FILE      who tests; data.fold subject-3 names one fold
-  data.validation_subjects 2      training subjects that choose the step instead
-  data.batch_size 64              windows of a step
-  model.norm.placement every      none, input_scalar, input, first, every, last, input_every, or [0, 2]
-  model.norm.order pre            pre or post activation
-  model.scaling channel           fixed input scaling from training subjects: none, scalar, channel
-  model.learning_rate 0.001
-  trainer.max_steps 600           budget in optimiser steps
-  trainer.val_check_interval 50   steps from one evaluation to the next
-  trainer.accelerator cpu
-  seed_everything 0               initial weights, batch order and dropout
-  inferences '[running]'          statistics of batch norms to predict with: running, population, target, …
-all of them: har fit --help=all"""
+_LINES = {  # setting and a usual value: what it is
+    "data.name spar": "data set, see har datasets",
+    "data.window_s 4.0": "length of a window in seconds",
+    "data.step_s 1.0": "seconds from one window to the next",
+    "data.folds loso|kfold|FILE": "who tests; data.fold subject-3 names one fold",
+    "data.validation_subjects 2": "training subjects that choose the step instead",
+    "data.batch_size 64": "windows of a step",
+    "model.norm.placement every": "none, input_scalar, input, first, every, last, input_every, or [0, 2]",
+    "model.norm.order pre": "pre or post activation",
+    "model.scaling channel": "fixed input scaling from training subjects: none, scalar, channel",
+    "model.learning_rate 0.001": "",
+    "trainer.max_steps 600": "budget in optimiser steps",
+    "trainer.val_check_interval 50": "steps from one evaluation to the next",
+    "trainer.accelerator cpu": "",
+    "threads 1": "threads of torch; results differ with them",
+    "seed_everything 0": "initial weights, batch order and dropout",
+    "inferences '[running]'": "statistics of batch norms to predict with: running, population, target, …",
+}
+WINDOWS = ("data.name", "data.window_s", "data.step_s")
+FOLDS = ("data.folds", "data.validation_subjects")
+MACHINE = ("trainer.accelerator", "threads")
+
+
+def settings_help(*keys: str) -> str:
+    """Return the lines of help for some settings, for all when none is named."""
+    shown = {line: what for line, what in _LINES.items() if not keys or line.split()[0] in keys}
+    listed = [f"  {line:32}{what}".rstrip() for line, what in shown.items()]
+    which = "settings (each as --KEY VALUE; "
+    which += "a run's own hold otherwise):" if keys else "the command line wins over files, files over defaults):"
+    return "\n".join([which, *listed, "all of them: har fit --help=all"])
+
 
 _TOP_LEVEL = ("--name", "--seed_everything", "--threads", "--inferences")  # settings outside any section
 
 
+def add_root(parser: CommandParser) -> None:
+    """Add the option that every command which reads data has; `split` makes a setting of it."""
+    parser.add_argument("--root", metavar="FOLDER", help="root of the data (default $HAR_DATA or ./data)")
+
+
 def split(parser: CommandParser, args: list[str]) -> tuple[Any, list[str]]:
-    """Return the command's own options and, apart, the settings that LightningCLI is to read."""
+    """Return the command's own options and, apart, the settings that LightningCLI is to read.
+
+    Args:
+        parser: The command's parser, with `add_root`.
+        args: The command line after the command's name.
+
+    Raises:
+        UsageError: When an option is not known, or ``--root`` and ``--data.root`` are both there.
+    """
     own = {option for action in parser._actions for option in action.option_strings}
     mine, settings = [], []
     previous_takes_value = False
@@ -51,15 +77,28 @@ def split(parser: CommandParser, args: list[str]) -> tuple[Any, list[str]]:
         else:
             mine.append(argument)
             previous_takes_value = False
-    return parser.parse_args(mine), settings
+    options = parser.parse_args(mine)
+    if options.root is not None:
+        if any(setting.split("=", 1)[0] == "--data.root" for setting in settings):
+            raise UsageError(f"--root {options.root} and --data.root are one setting.", "Give it once.")
+        settings.append(f"--data.root={options.root}")
+    return options, settings
 
 
-def trained_parser(name: str, about: str, examples: str) -> CommandParser:
-    """Return the parser of a command that uses a trained run."""
-    parser = CommandParser(name, about, f"{examples}\n\n{SETTINGS}")
+def trained_parser(name: str, about: str, examples: str, keys: tuple[str, ...]) -> CommandParser:
+    """Return the parser of a command that uses a trained run.
+
+    Args:
+        name: The command.
+        about: One sentence of what it does.
+        examples: Command lines.
+        keys: The settings that matter to it; those of the training itself are the run's.
+    """
+    parser = CommandParser(name, about, f"{examples}\n\n{settings_help(*keys)}")
     parser.add_argument("run", nargs="?", help="folder of a run; or give --config and --ckpt")
     parser.add_argument("--config", action="append", help="experiment file over the run's own configuration")
     parser.add_argument("--ckpt", help="weights to use (default: the run's checkpoints/best.ckpt)")
+    add_root(parser)
     return parser
 
 

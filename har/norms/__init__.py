@@ -1,1 +1,1 @@
-"""Normalisation, the subject of the project: where it stands (plan) and what it computes (layers)."""
+"""Normalisation: where it stands (plan), what it computes (layers), and what is doubtful about it (lint)."""
