@@ -7,6 +7,8 @@ and is escaped. The same files give the same bytes.
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +52,7 @@ def write_report(folder: Path, policy: str = DEFAULT_POLICY) -> Path:
         "tables": tables,
         "protocol": _protocol(result, gathered),
         "provenance": _provenance(gathered),
-        "commands": _commands(folder, gathered),
+        "commands": _commands(folder, gathered, policy),
     }
     environment = _environment()
     for table in tables.values():
@@ -125,7 +127,20 @@ def _protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
     box["absent activities"] = f"policy {result['policy']} per subject, all activities where pooled"
     per = "repeat, the same in every fold" if result["shared_seeds"] else "fold and repeat"
     box["seeds"] = f"from {study.get('seed')}, one per {per}; all variants share them"
+    for part in ("validation", "test"):
+        box[f"activities missing from {part}"] = _missing(gathered, part)
     return box
+
+
+def _missing(gathered: Gathered, part: str) -> str:
+    """Return how many runs have no window of some activity in a part of their data, and of which activities."""
+    records = {run.folder: run.record for run in gathered.runs}  # a run counts once, however many inferences it has
+    stated = [found[part] for record in records.values() if part in (found := record.get("classes_missing") or {})]
+    runs = sum(bool(names) for names in stated)
+    if not runs:
+        return "none" if stated else "not stated"
+    counts = Counter(name for names in stated for name in names)
+    return f"{runs} of {len(stated)} runs: " + ", ".join(f"{name} ({count})" for name, count in counts.most_common())
 
 
 def _words(value: Any) -> str:
@@ -168,14 +183,33 @@ def _values(found: Any, most: int = 3) -> str:
     return (", ".join(distinct[:most]) + more) or "not stated"
 
 
-def _commands(folder: Path, gathered: Gathered) -> list[tuple[str, str]]:
+def _commands(folder: Path, gathered: Gathered, policy: str) -> list[tuple[str, str]]:
     """Return the commands that make the study and its pages again, each with what it does."""
-    place = shlex.quote(Path("runs", *folder.resolve().parts[-2:]).as_posix())
+    command = str(gathered.study.get("command") or "har study FILE.yaml")
+    place, where = _place(folder, gathered.study, command)
+    option = "" if policy == DEFAULT_POLICY else f" --policy {policy}"
     return [
-        ("all runs that are missing, then this report", str(gathered.study.get("command") or "har study FILE.yaml")),
-        ("scores and contrasts, from the runs on disk", f"har evaluate {place}"),
-        ("this report, from the runs on disk", f"har report {place}"),
+        ("all runs that are missing, then this report", command),
+        (f"scores and contrasts, from the runs on disk{where}", f"har evaluate {place}{option}"),
+        (f"this report, from the runs on disk{where}", f"har report {place}{option}"),
     ]
+
+
+def _place(folder: Path, study: dict[str, Any], command: str) -> tuple[str, str]:
+    """Return the study's folder as a command names it, and the words that say from where.
+
+    The folder is named as the study's own command names it: below its --runs, or below ./runs. A study that lies
+    elsewhere without that option (by $HAR_RUNS, or moved) is named from within.
+    """
+    own = Path(study["name"], study["data_set"])
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quote without its other half, in a file changed by hand
+        words = []
+    root = next((value for name, value in pairwise(words) if name == "--runs"), None)
+    if root is None and folder.resolve().parts[-3:] != ("runs", *own.parts):
+        return ".", ", from within this folder"
+    return shlex.quote((Path(root or "runs") / own).as_posix()), ""
 
 
 def _slug(text: str) -> str:

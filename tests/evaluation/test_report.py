@@ -20,7 +20,7 @@ HOSTILE = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A small study with its report."""
-    folder = write_study(tmp_path_factory.mktemp("runs") / "placement" / "fake", FakeStudy(repeats=2))
+    folder = write_study(tmp_path_factory.mktemp("report") / "runs" / "placement" / "fake", FakeStudy(repeats=2))
     write_report(folder)
     return folder
 
@@ -161,6 +161,64 @@ def test_the_answer_comes_first_and_every_score_names_its_policy(study):
     ):
         assert part in text
     assert "One repeat and a matched learning rate" in text
+
+
+def _commands(folder):
+    return re.findall(r"^      (har .*)$", (folder / "report.md").read_text(), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("place", "command", "named"),
+    [
+        ("runs/placement/fake", "har study a.yaml --repeats 1", "runs/placement/fake"),
+        ("out/placement/fake", "har study a.yaml --runs out --repeats 1", "out/placement/fake"),
+        ("runs/placement/fake", "har study a.yaml --runs '/a b/r' --repeats 1", "'/a b/r/placement/fake'"),
+        ("elsewhere/placement/fake", "har study a.yaml --repeats 1", "."),
+        ("runs/moved/fake", "har study a.yaml", "."),
+        ("elsewhere/x", "har study 'a.yaml", "."),
+    ],
+)
+def test_the_commands_name_the_folder_as_the_study_was_told_it(tmp_path, place, command, named):
+    folder = write_study(tmp_path / place, FakeStudy(subjects=2))
+    study = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps(study | {"command": command}))
+    write_report(folder)
+    assert _commands(folder) == [command, f"har evaluate {named}", f"har report {named}"]
+    assert ("from within this folder" in (folder / "report.md").read_text()) == (named == ".")
+
+
+def test_the_commands_repeat_the_policy(tmp_path):
+    folder = write_study(tmp_path / "runs/placement/fake", FakeStudy(subjects=2))
+    write_report(folder, "union")
+    assert _commands(folder)[1:] == [
+        f"har {name} runs/placement/fake --policy union" for name in ("evaluate", "report")
+    ]
+
+
+def test_the_protocol_says_which_activities_are_missing_and_in_how_many_runs(tmp_path):
+    plan = FakeStudy(subjects=4, absent={"2": ["stairs"]}, inferences={"target": 0.1})
+    folder = write_study(tmp_path / "s" / "d", plan)
+    for subject, names in (("1", ["sit", "stairs"]), ("3", ["stairs"])):
+        path = folder / f"v0/subject-{subject}/repeat-0/run.json"
+        record = json.loads(path.read_text())
+        record["classes_missing"]["validation"] = names
+        path.write_text(json.dumps(record))
+    write_report(folder)
+    text = (folder / "report.md").read_text()
+    assert "- activities missing from validation: 2 of 12 runs: stairs (2), sit (1)\n" in text
+    assert "- activities missing from test: 3 of 12 runs: stairs (3)\n" in text
+    assert "3 of 12 runs: stairs (3)" in "".join(_page(folder).words)
+
+
+def test_the_protocol_tells_no_missing_activity_from_no_record_of_it(study, tmp_path):
+    assert "- activities missing from test: none\n" in (study / "report.md").read_text()
+    folder = write_study(tmp_path / "s" / "d", FakeStudy(subjects=2))
+    for path in folder.glob("v*/*/*/run.json"):
+        record = json.loads(path.read_text())
+        del record["classes_missing"]
+        path.write_text(json.dumps(record))
+    write_report(folder)
+    assert "- activities missing from test: not stated\n" in (folder / "report.md").read_text()
 
 
 def test_problems_stand_before_the_answer(tmp_path):
