@@ -34,7 +34,10 @@ def main(args: list[str]) -> int:
     parser = CommandParser("evaluate", "F1 per activity of a run, a study or a predictions file.", _EXAMPLES)
     parser.add_argument("path", type=Path, help="a run's folder, a study's folder, or a predictions file")
     parser.add_argument(
-        "--policy", default="present", help="how absent activities count: present (default), union, all or pooled"
+        "--policy",
+        default="present",
+        help="how absent activities count: present (default), union or all; pooled for a run or a file alone, as"
+        " studies refuse it (it gives no score per subject to contrast)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where scores.json and scores.csv go")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -43,6 +46,8 @@ def main(args: list[str]) -> int:
         if options.out is not None:
             raise UsageError("--out is for one run: a study's scores stand in its folder.", "Leave --out away.")
         return _study(options.path, options.policy, as_json=options.json)
+    if options.out is not None:
+        _expect_folder(options.out)
     return _run(options.path, options.policy, options.out, as_json=options.json)
 
 
@@ -52,9 +57,11 @@ def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
     from har.evaluation.scores import inferences_of, score_file, score_run, scores_file
 
     others: dict[str, Any] = {}
+    missing = None
     if path.is_dir() or not path.exists():
         _expect_run(path)
         scores, folder = score_run(path, policy, write=False), out or path
+        missing = _missing(path)
         others = {name: score_run(path, policy, inference=name, write=False) for name in inferences_of(path)[1:]}
     else:
         scores, folder = score_file(path, policy), out or path.parent
@@ -65,7 +72,7 @@ def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
     if as_json:
         _print_json({**scores, "inferences": others} if others else scores)
         return 0
-    print(scorecard(scores))
+    print(scorecard(scores, missing))
     if others:
         print(f"\n{inferences_table(scores, others).markdown()}\n\n{inferences_table(scores, others).note}")
     more = f", {folder / 'scores-<inference>.json'}" if others else ""
@@ -91,6 +98,24 @@ def _study(folder: Path, policy: str, *, as_json: bool) -> int:
         print(found["sentence"])
     print(f"\nwritten: {folder / 'contrasts.json'}, and scores.json in every run that counts")
     return 0
+
+
+def _expect_folder(out: Path) -> None:
+    """Raise where --out cannot be a folder because it is a file, or would lie in one."""
+    file = next((place for place in (out, *out.parents) if place.exists() and not place.is_dir()), None)
+    if file is not None:
+        what = "is a file" if file == out else f"would lie in {file}, which is a file"
+        raise UsageError(f"--out {out} {what}, not a folder.", "Name a folder; it is made if it is missing.")
+
+
+def _missing(run: Path) -> dict[str, list[str]] | None:
+    """Return the activities that a run's record says are missing from a part of its data, if it has a record."""
+    from har.evaluation.gathering import read_json
+
+    if not (run / "run.json").is_file():
+        return None
+    missing: dict[str, list[str]] | None = read_json(run / "run.json").get("classes_missing")
+    return missing
 
 
 def _expect_run(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,22 @@ def read_json(path: Path) -> Any:
 
 
 def studies_near(folder: Path) -> list[str]:
-    """Return the studies that a folder lies in, then those at most two folders below it or its parent."""
+    """Return the studies that a folder has to do with.
+
+    These are the studies that it lies in and those at most two folders below it. A folder that does not exist may be
+    mistyped: then they are those below the folder it would lie in whose names are near, else those directly in there.
+    """
     above = [place for place in (folder, *folder.parents) if place.is_dir()]
     found = [place for place in above[:4] if (place / "study.json").is_file()]  # run / fold / variant / study
-    for start in above[:2]:
-        found += [path.parent for depth in ("*", "*/*") for path in sorted(start.glob(f"{depth}/study.json"))]
+    for start in above[:1]:
+        below = {
+            path.parent: path.parent.relative_to(start).parts[0]
+            for depth in ("*", "*/*")
+            for path in sorted(start.glob(f"{depth}/study.json"))
+        }
+        typed = folder.parts[len(start.parts) :]  # what does not exist
+        near = get_close_matches(typed[0], set(below.values())) if typed else []
+        found += [place for place, name in below.items() if not typed or (name in near if near else place.name == name)]
     return list(dict.fromkeys(str(place) for place in found))
 
 

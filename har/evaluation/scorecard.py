@@ -11,11 +11,13 @@ from har.evaluation.numbers import Column, Table, number
 from har.evaluation.scores import SUBJECT_POLICIES
 
 
-def scorecard(scores: dict[str, Any]) -> str:
+def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = None) -> str:
     """Return the scores of one run as Markdown: a table of activities, then what sums them up.
 
     Args:
         scores: The content of `scores.json`.
+        missing: Part of the run's data (validation, test) to the activities that have no window in it, as `run.json`
+            has them; None for predictions that stand alone.
     """
     policy, subjects = scores["policy"], len(scores["subjects"])
     columns = [Column("activity"), *(Column(name, "score") for name in ("precision", "recall", "F1"))]
@@ -36,6 +38,7 @@ def scorecard(scores: dict[str, Any]) -> str:
     ]
     if scores["absent_from_truth"]:
         lines.append(f"not in the truth:   {', '.join(scores['absent_from_truth'])}")
+    lines.extend(f"missing from {part}: {', '.join(names)}" for part, names in (missing or {}).items() if names)
     return "\n".join(lines)
 
 

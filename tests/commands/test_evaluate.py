@@ -114,6 +114,63 @@ def test_a_folder_that_is_nothing_names_the_studies_near_it(study, tmp_path, cap
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_a_folder_that_is_nothing_names_no_study_that_it_has_nothing_to_do_with(study, tmp_path, capsys, command):
+    empty = tmp_path / "runs" / "notes"
+    empty.mkdir()
+    for place in (empty, tmp_path / "other", tmp_path / "runs" / "placement" / "other" / "x" / "y"):
+        place.mkdir(parents=True, exist_ok=True)
+        assert main([command, str(place)]) == 3
+        assert str(study) not in capsys.readouterr().err
+    for missing in ("runs/notes-2/fake", "nowhere"):
+        assert main([command, str(tmp_path / missing)]) == 3
+        assert str(study) not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/placment/fake", "runs/placement/spar", "runs/placement/fake/v9/x"])
+def test_a_mistyped_folder_names_the_studies_that_may_be_meant(study, tmp_path, capsys, place):
+    assert main(["evaluate", str(tmp_path / place)]) == 3
+    assert str(study) in capsys.readouterr().err
+
+
+def test_near_names_come_before_all_others(study, tmp_path, capsys):
+    for name in ("near-1", "near-2", "another"):
+        shutil.copytree(study, tmp_path / "many" / name)
+    assert main(["evaluate", str(tmp_path / "many" / "near-3")]) == 3
+    error = capsys.readouterr().err
+    assert [name in error for name in ("near-1", "near-2", "another")] == [True, True, False]
+
+
+@pytest.mark.parametrize(("out", "says"), [("taken", "is a file"), ("taken/a/b", "would lie in")])
+def test_a_file_in_place_of_the_out_folder_is_one_clear_error(run, tmp_path, capsys, out, says):
+    (tmp_path / "taken").write_text("mine")
+    assert main(["evaluate", str(run), "--out", str(tmp_path / out)]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert "Traceback" not in error
+    assert (tmp_path / "taken").read_text() == "mine"
+    assert not (run / "scores.csv").exists()
+
+
+def test_the_card_of_a_run_says_which_activities_its_data_lack(run, capsys):
+    record = json.loads((run / "run.json").read_text())
+    record["classes_missing"]["validation"] = ["sit", "walk"]
+    (run / "run.json").write_text(json.dumps(record))
+    assert main(["evaluate", str(run)]) == 0
+    text = capsys.readouterr().out
+    assert "missing from validation: sit, walk\n" in text
+    assert "missing from test: stairs\n" in text
+    (run / "run.json").unlink()
+    assert main(["evaluate", str(run)]) == 0
+    assert "missing from" not in capsys.readouterr().out
+
+
+def test_help_says_that_studies_refuse_pooled(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    assert "studies refuse it" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_run_without_predictions_says_what_to_do(run, capsys):
     (run / "predictions" / "running.parquet").unlink()
     record = json.loads((run / "run.json").read_text())
