@@ -102,6 +102,11 @@ def test_folds_written_by_hand_need_no_hash(tmp_path):
     assert load_folds(written(tmp_path, [GOOD]), ["1", "2", "3"]) == [Fold("a", ("1",), ("2",), ("3",))]
 
 
+def test_several_folds_may_test_one_subject(tmp_path):
+    again = {"name": "b", "train": ["2"], "validation": ["1"], "test": ["3"]}
+    assert [fold.test for fold in load_folds(written(tmp_path, [GOOD, again]), ["1", "2", "3"])] == [("3",), ("3",)]
+
+
 def test_changed_folds_are_refused(tmp_path):
     with pytest.raises(DataError, match="was changed after it was written"):
         load_folds(written(tmp_path, [GOOD], sha256="0" * 64))
