@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from har.commands.parser import CommandParser
-from har.commands.settings import SETTINGS, split
+from har.commands.settings import add_root, settings_help, split
 from har.errors import UsageError
 from har.files import runs_root
 
@@ -23,11 +23,12 @@ har fit --config runs/spar-cnn/spar/every/subject-1/seed-0/config.yaml --out run
 
 def main(args: list[str]) -> int:
     """Parse with LightningCLI, run, print F1 per activity and where everything lies."""
-    parser = CommandParser("fit", "Train one learner on one fold with one seed.", f"{_EXAMPLES}\n\n{SETTINGS}")
+    parser = CommandParser("fit", "Train one learner on one fold with one seed.", f"{_EXAMPLES}\n\n{settings_help()}")
     parser.add_argument("--config", action="append", help="experiment file; a later one wins over an earlier one")
     parser.add_argument("--out", help="the run's folder (default RUNS/NAME/DATA SET/PLACEMENT/FOLD/seed-SEED)")
     parser.add_argument("--runs", help="folder of all runs (default $HAR_RUNS or ./runs)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an unfinished run, as it was started")
+    add_root(parser)
     if "--help=all" in args:
         from har.training.cli import full_help
 

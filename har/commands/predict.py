@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from har.commands.settings import open_trained, split, trained_parser
+from har.commands.settings import MACHINE, WINDOWS, open_trained, split, trained_parser
 from har.errors import UsageError
 
 _EXAMPLES = """\
 har predict runs/spar-cnn/spar/every/subject-1/seed-0 --out activities.csv
 har predict runs/spar-cnn/spar/every/subject-1/seed-0 --data.name my-people --out activities.parquet"""
+_SETTINGS = (*WINDOWS, *MACHINE)
 
 
 def main(args: list[str]) -> int:
     """Write one row per window: subject, trial, start_s, end_s, activity, probability."""
     parser = trained_parser(
-        "predict", "The activity of every window of a prepared data set, labelled or not.", _EXAMPLES
+        "predict", "The activity of every window of a prepared data set, labelled or not.", _EXAMPLES, _SETTINGS
     )
     parser.add_argument("--out", required=True, help="a .csv or .parquet file")
     options, settings = split(parser, args)

@@ -38,8 +38,12 @@ def settings_help(*keys: str) -> str:
     """Return the lines of help for some settings, for all when none is named."""
     shown = {line: what for line, what in _LINES.items() if not keys or line.split()[0] in keys}
     listed = [f"  {line:32}{what}".rstrip() for line, what in shown.items()]
-    which = "settings (each as --KEY VALUE; "
-    which += "a run's own hold otherwise):" if keys else "the command line wins over files, files over defaults):"
+    rule = (
+        "a run's own hold otherwise"
+        if keys
+        else "the command line wins over files, files over defaults, a checkpoint over nothing"
+    )
+    which = f"settings (each as --KEY VALUE; {rule}):"
     return "\n".join([which, *listed, "all of them: har fit --help=all"])
 
 

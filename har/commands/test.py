@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from har.commands.settings import open_trained, split, trained_parser
+from har.commands.settings import FOLDS, MACHINE, WINDOWS, open_trained, split, trained_parser
 from har.errors import UsageError
 
 _EXAMPLES = """\
 har test runs/spar-cnn/spar/every/subject-1/seed-0
 har test runs/spar-cnn/spar/every/subject-1/seed-0 --data.step_s 0.5 --out finer"""
+_SETTINGS = (*WINDOWS, *FOLDS, *MACHINE, "inferences")
 
 
 def main(args: list[str]) -> int:
@@ -18,7 +19,7 @@ def main(args: list[str]) -> int:
     Without settings the run's own files are written again, to the same values; with settings the result is another
     and needs a folder of its own.
     """
-    parser = trained_parser("test", "F1 per activity of trained weights on the test subjects.", _EXAMPLES)
+    parser = trained_parser("test", "F1 per activity of trained weights on the test subjects.", _EXAMPLES, _SETTINGS)
     parser.add_argument("--out", help="folder to write to (default: the run's own)")
     options, settings = split(parser, args)
     changed = bool(settings or options.ckpt or options.config)

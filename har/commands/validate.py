@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from har.commands.settings import open_trained, split, trained_parser
+from har.commands.settings import FOLDS, MACHINE, WINDOWS, open_trained, split, trained_parser
 
 _EXAMPLES = """\
 har validate runs/spar-cnn/spar/every/subject-1/seed-0
 har validate --config configs/experiments/spar-cnn.yaml --ckpt best.ckpt --data.fold subject-2"""
+_SETTINGS = (*WINDOWS, *FOLDS, *MACHINE)
 
 
 def main(args: list[str]) -> int:
     """Print loss and macro F1 of the weights on the validation subjects."""
-    parser = trained_parser("validate", "Macro F1 of trained weights on the validation subjects.", _EXAMPLES)
+    parser = trained_parser("validate", "Macro F1 of trained weights on the validation subjects.", _EXAMPLES, _SETTINGS)
     options, settings = split(parser, args)
     trained = open_trained(options, settings)
     scores = trained.validate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -265,3 +266,63 @@ def test_a_damaged_checkpoint_is_exit_code_3(run: Path, har: Har, tmp_path: Path
     code, _, text = har("test", tmp_path / "run")
     assert code == 3
     assert "is damaged" in text
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
+def test_the_data_root_is_named_as_in_every_command(
+    run: Path, har: Har, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    run, root = run.absolute(), (run.parents[5] / "data").absolute()
+    monkeypatch.chdir(tmp_path)
+    out = "out.csv" if command == "predict" else "out"
+    args = {
+        "fit": ["--config", run / "config.yaml", "--out", out],
+        "validate": [run],
+        "test": [run, "--out", out],
+        "predict": [run, "--out", out],
+    }[command]
+    code, _, text = har(command, *args, "--root", tmp_path / "nowhere")
+    assert code == 3, text
+    assert f"nowhere{os.sep}prepared" in text
+    assert not list(tmp_path.rglob("*.parquet"))
+    code, _, text = har(command, *args, "--root", root)
+    assert code == 0, text
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
+@pytest.mark.parametrize("second", [["--data.root", "b"], ["--data.root=b"]])
+def test_two_words_for_the_data_root_are_refused(run: Path, har: Har, command: str, second: list[str]) -> None:
+    args = {"fit": [], "validate": [run]}.get(command, [run, "--out", "c.csv"])
+    code, _, text = har(command, *args, "--root", "a", *second)
+    assert code == 2
+    assert "--root a and --data.root are one setting" in text
+
+
+def test_resume_takes_no_other_data_root(run: Path, har: Har) -> None:
+    code, _, text = har("fit", "--resume", run, "--root", "elsewhere")
+    assert code == 2
+    assert "--data.root=elsewhere cannot be given" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "there", "not_there"),
+    [
+        ("fit", ["data.step_s", "model.learning_rate", "trainer.max_steps", "threads", "seed_everything"], []),
+        ("validate", ["data.step_s", "data.folds", "trainer.accelerator", "threads"], ["inferences"]),
+        ("test", ["data.step_s", "data.folds", "trainer.accelerator", "threads", "inferences"], []),
+        ("predict", ["data.name", "data.step_s", "trainer.accelerator", "threads"], ["data.folds", "inferences"]),
+    ],
+)
+def test_help_lists_the_settings_that_matter_to_the_command(
+    capsys: pytest.CaptureFixture[str], command: str, there: list[str], not_there: list[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert "--root FOLDER" in text
+    listed = [line.split()[0] for line in text.splitlines() if line.startswith("    ") and line.split()]
+    assert set(there) <= set(listed)
+    if command != "fit":
+        assert not {*not_there, "model.learning_rate", "trainer.max_steps", "seed_everything", "data.batch_size"} & {
+            *listed
+        }
