@@ -199,8 +199,9 @@ def test_without_a_batch_nothing_is_measured() -> None:
 
 
 def test_layer_by_layer_refuses_what_gives_its_batches_once() -> None:
-    with pytest.raises(DataError, match="only once"):
-        measure_by_layer(network(), iter([windows()]))
+    """The first batch would be spent on finding the order of the norms, and the others measured without it."""
+    with pytest.raises(DataError, match="these batches can be iterated only once"):
+        measure_by_layer(network(), iter(windows().split(5)))
 
 
 def test_values_that_are_not_finite_are_refused_and_nothing_is_written() -> None:
@@ -269,6 +270,19 @@ def test_by_depth_goes_geometrically_from_the_first_to_the_last_norm_and_mixes_d
     assert adapt(0, 1, own, measured)["running_mean"].item() == pytest.approx(0.1)
 
 
+def test_a_mix_is_told_the_place_of_each_norm_in_the_forward_pass() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3), nn.BatchNorm2d(3)).double()
+    told: list[tuple[int, int]] = []
+
+    def adapt(place: int, layers: int, own: dict[str, Tensor], measured: dict[str, Tensor]) -> dict[str, Tensor]:
+        told.append((place, layers))
+        return measured
+
+    adapted(net, windows(), adapt)
+    assert list(measure_by_layer(net, [windows()], adapt=adapt)) == ["0", "1", "2"]
+    assert told == [(0, 3), (1, 3), (2, 3)] * 2
+
+
 def test_the_norm_over_all_sensors_has_one_mean_and_variance() -> None:
     net, x = nn.Sequential(AllSensors(nn.BatchNorm2d(1))).double(), windows()
     found = measure(net, list(x.split(4)))
@@ -309,6 +323,7 @@ class SecondMoment(nn.Module):
 
 def test_another_kind_of_norm_joins_by_saying_what_it_stores() -> None:
     net, x = nn.Sequential(SecondMoment(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)).double(), windows()
+    assert list(statistics_layers(net)) == ["0", "2"]
     found = measure_by_layer(net, list(x.split(5)))
     assert {name: list(values) for name, values in found.items()} == {
         "0": ["square"],
