@@ -18,6 +18,7 @@ from har.norms.weights import Convolution
 
 _OF_BATCH = (nn.BatchNorm2d, MovingAverageBatchNorm)
 _OF_WINDOW = (GroupNorm, ElementLayerNorm, FilterResponseNorm)
+_LINEAR = (nn.Conv2d, *_OF_BATCH)
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,18 @@ def _accumulation(call: _Call, accumulation: int) -> list[str]:
 
 
 def _raw_input(call: _Call, earlier: list[_Call]) -> list[str]:
-    """Warn of statistics of the window on the input itself."""
-    weights = (nn.Conv2d, nn.Linear)
-    if not isinstance(call.layer, _OF_WINDOW) or any(isinstance(other.layer, weights) for other in earlier):
+    """Warn of statistics of the window on the input itself, or with nothing but linear layers in between."""
+    if not isinstance(call.layer, _OF_WINDOW) or not all(isinstance(other.layer, _LINEAR) for other in earlier):
         return []
+    of_channels = _subtracts_channel_means(call.layer)
+    if any(isinstance(other.layer, nn.Conv2d) for other in earlier) and not of_channels:
+        return []  # strength is still there, beside the mean
     lost = "how strong the movement is"
-    if _subtracts_channel_means(call.layer):
+    if of_channels:
         lost += " and each channel's mean, which is gravity and hence posture,"
     return [
-        f"{call.name} normalises each window of the input by itself: {lost} is lost to everything behind it. "
-        "Use it behind the first convolution; fixed numbers can scale the input (model.scaling)."
+        f"{call.name} normalises each window by itself with no activation in front: {lost} is lost to everything "
+        "behind it. Use a kind or place that keeps it; fixed numbers can scale the input (model.scaling)."
     ]
 
 
