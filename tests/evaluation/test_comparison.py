@@ -306,6 +306,7 @@ def test_a_folder_that_is_no_study_names_the_studies_near_it(study):
 def inferred(tmp_path):
     """A study whose runs have other inferences; a contrast within a variant and one with data of the target."""
     contrasts = [("every@population", "every"), ("none@target", "none"), ("every", "input")]
+    contrasts.append(("every@target", "every@population"))
     plan = FakeStudy(hit={"none": 0.5, "input": 0.5, "every": 0.5}, inferences={"population": 0.3, "target": 0.4})
     plan.contrasts = contrasts
     return write_study(tmp_path / "runs" / "placement" / "fake", plan)
@@ -334,7 +335,7 @@ def test_an_arm_is_a_variant_under_an_inference_and_is_contrasted_like_a_variant
 
 def test_what_uses_data_of_the_test_subject_is_marked(inferred):
     result = evaluate_study(inferred)
-    assert [found["transductive"] for found in result["contrasts"]] == [False, True, False]
+    assert [found["transductive"] for found in result["contrasts"]] == [False, True, False, True]
     assert "transductive" in result["contrasts"][1]["sentence"]
     assert "transductive" not in result["contrasts"][0]["sentence"]
 

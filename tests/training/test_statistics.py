@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from har.errors import UsageError
 from har.norms.inferences import parse
-from har.norms.statistics import replaced, snapshot, statistics_layers
+from har.norms.statistics import by_depth, measure_by_layer, replaced, snapshot, statistics_layers
 from har.training.cli import resolve
 from har.training.datamodule import HarDataModule, training_batches
 from har.training.module import HarModule
@@ -206,7 +206,9 @@ def test_the_pass_over_training_shows_each_window_once_with_all_subjects_in_ever
         assert data.batch_size / 2 <= len(batch) <= data.batch_size
         for subject, share in shares.items():
             assert abs((subject_N[batch] == subject).sum() - share * len(batch)) <= 2
-    assert not np.array_equal(batches[0], np.sort(batches[0]))
+    for subject in shares:
+        shown = [row for row in np.concatenate(batches) if subject_N[row] == subject]
+        assert shown != sorted(shown)  # neighbours in time are no neighbours in a batch
 
 
 @pytest.mark.parametrize(("windows", "size"), [(1, 8), (8, 8), (9, 8), (17, 8), (64, 8)])
@@ -226,6 +228,16 @@ def test_target_statistics_are_those_of_each_subject_alone(trained: Trained) -> 
         rows = subject_N == subject
         expected_NK = in_training(network, x_NTC[rows]).numpy()
         np.testing.assert_allclose(probability_NK[rows], expected_NK, atol=1e-5)
+
+
+def test_oftta_weighs_the_norms_by_depth(trained: Trained) -> None:
+    data, network = trained.data, trained.module.network
+    subject_N, x_NTC = subjects_of(data, data.test), all_windows(data, data.test)
+    rows = subject_N == "1"
+    with replaced(network, measure_by_layer(network, [x_NTC[rows]], adapt=by_depth(0.1, 0.99))):
+        expected_NK = predict(trained.module)([(x_NTC[rows], None)])
+    np.testing.assert_allclose(under(trained, "target-oftta")[rows], expected_NK, atol=1e-5)
+    assert not np.allclose(under(trained, "target-0.5")[rows], expected_NK, atol=1e-3)
 
 
 def test_a_stream_in_time_is_predicted_batch_by_batch_in_the_order_of_the_recordings(trained: Trained) -> None:
