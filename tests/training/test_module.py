@@ -17,6 +17,7 @@ from har.training.cli import resolve
 from har.training.module import HarModule
 from har.training.record import identity, read_run
 from har.training.run import run
+from tests.training.test_run import stop_at, trace
 
 
 @pytest.mark.parametrize("kind", ["mabn", "batch_renorm"])
@@ -29,6 +30,19 @@ def test_a_run_tells_scheduled_norms_its_steps_and_its_checkpoint_keeps_them(
         assert state[f"network.features.block{block}.norm.total_steps"] == small["trainer.max_steps"]
         assert state[f"network.features.block{block}.norm.steps"] == small["trainer.max_steps"]
     assert read_run(folder)["status"] == "done"
+
+
+def test_a_run_with_moving_averages_resumes_to_the_same_numbers(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Histories, average and step are in the checkpoint: without them the averages would start anew."""
+    config = resolve([], {**small, "model.norm.kind": "mabn", "model.norm.options.memory": 4})
+    whole = run(config, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 20)
+        with pytest.raises(RuntimeError, match="power"):
+            run(config, tmp_path / "broken")
+    assert trace(run(config, tmp_path / "broken", resume=True)) == trace(whole)
 
 
 def test_a_run_without_norms_trains_scaled_weights_with_clipping(small: dict[str, Any], tmp_path: Path) -> None:
