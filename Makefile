@@ -42,7 +42,7 @@ test: lint  ## lint and all quick tests
 	$(BIN)/pytest
 
 slow: $(VENV)/dev.stamp  ## the long suites: kills, simulations, the whole main study
-	$(BIN)/pytest -m slow --durations=0
+	$(BIN)/pytest -m slow --durations=0 -rP  # with what the studies printed
 
 constraints: $(VENV)/dev.stamp  ## rewrite constraints.txt from what is installed
 	{ head -1 constraints.txt; $(PIP) freeze --all --exclude pip --exclude-editable | sed 's/+cpu//' | LC_ALL=C sort -f; } > constraints.new
