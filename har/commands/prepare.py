@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from har.commands.interrupt import termination_as_interrupt
 from har.commands.parser import CommandParser
 from har.datasets.card import Card
 from har.datasets.recipe import Gravity, Recipe
@@ -39,16 +40,17 @@ def main(args: list[str]) -> int:
     if is_prepared(card, options.root, recipe=recipe, name=name, source=options.source, thorough=True):
         print(f"{name} is already prepared: every file has the hash that its manifest states.")
     else:
-        prepare(
-            card,
-            source=options.source,
-            root=options.root,
-            recipe=recipe,
-            name=name,
-            thorough=True,
-            allow_download=options.download,
-            jobs=options.jobs,
-        )
+        with termination_as_interrupt():  # so that no half-written store stays
+            prepare(
+                card,
+                source=options.source,
+                root=options.root,
+                recipe=recipe,
+                name=name,
+                thorough=True,
+                allow_download=options.download,
+                jobs=options.jobs,
+            )
         print(f"{name}: {_said(card, Store.open(store_folder(name, options.root)))}")
     print(f"Store: {store_folder(name, options.root)}")
     return 0

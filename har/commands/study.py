@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import os
-import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from har.commands.interrupt import termination_as_interrupt
 from har.commands.parser import CommandParser
 from har.errors import UsageError
 
@@ -115,7 +113,7 @@ def _run(plan: Plan, jobs: int) -> int:
 
     uncounted: list[Path] = []
     try:
-        with _termination_as_interrupt(), study_lock(plan.folder) as lock:
+        with termination_as_interrupt(), study_lock(plan.folder) as lock:
             found = survey(plan)
             warnings = rehearse(found)
             _announce(found, jobs, warnings)
@@ -130,16 +128,6 @@ def _run(plan: Plan, jobs: int) -> int:
         return 130
     _name_uncounted([folder for folder in uncounted if folder not in {run.folder for run, _ in failures}])
     return 1 if failures or uncounted else 0
-
-
-@contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Answer SIGTERM, with which containers and schedulers stop a process, as Ctrl-C is answered."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _name(failures: list[tuple[PlannedRun, str]], plan: Plan) -> None:

@@ -13,8 +13,6 @@ from har.datasets.readers import READERS
 from har.datasets.units import SI
 from har.errors import candidates
 
-# More than any wearable sensor's, and a sign that a period or a wrong unit was given as rate.
-_HIGHEST_RATE_HZ = 10_000.0
 _NEEDED = {"distribution": ("distribution", "version", "file", "sha256"), "download": ("archives",), "folder": ()}
 _JOINS = ("row", "time")
 _TIME_UNITS = ("s", "ms", "us", "ns", "datetime")
@@ -27,7 +25,7 @@ def contradictions(card: Card) -> list[str]:
     problems = []
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", card.name):
         problems.append(f"name: {card.name!r} names a folder: use small letters, digits and '-'")
-    if not (math.isfinite(card.rate_hz) and 0 < card.rate_hz <= _HIGHEST_RATE_HZ):
+    if not (math.isfinite(card.rate_hz) and 0 < card.rate_hz <= recipe.HIGHEST_RATE_HZ):
         problems.append(f"rate_hz: {card.rate_hz} is not a rate: samples per second of a wearable sensor are expected")
     problems += _choice("reader", card.reader, READERS)
     problems += [

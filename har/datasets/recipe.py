@@ -10,6 +10,9 @@ import dataclasses
 import math
 
 EMPTY = ("refuse", "leave-out")
+# More than any wearable sensor's, and a sign that a period or a wrong unit was given as rate.
+HIGHEST_RATE_HZ = 10_000.0
+_MOST_TIMES_NOMINAL = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,13 @@ def problems_of(recipe: Recipe, nominal_hz: float) -> list[str]:
     rate_hz = nominal_hz if recipe.rate_hz is None else recipe.rate_hz
     if not (math.isfinite(rate_hz) and rate_hz > 0):
         problems.append(f"rate_hz: {rate_hz} is not a rate")
+    elif rate_hz > HIGHEST_RATE_HZ:
+        problems.append(f"rate_hz: {rate_hz:g} Hz is more than {HIGHEST_RATE_HZ:g} Hz, the highest rate of a store")
+    elif rate_hz > _MOST_TIMES_NOMINAL * nominal_hz > 0:
+        problems.append(
+            f"rate_hz: {rate_hz:g} Hz is more than {_MOST_TIMES_NOMINAL} times the card's {nominal_hz:g} Hz: nothing is "
+            "gained, the store only grows"
+        )
     if recipe.max_gap_s is not None and not 0 < recipe.max_gap_s < math.inf:
         problems.append(f"max_gap_s: {recipe.max_gap_s} is not a duration; null is no limit")
     elif recipe.max_gap_s is not None and nominal_hz > 0 and recipe.max_gap_s < 1 / nominal_hz:

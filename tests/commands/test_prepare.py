@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import signal
 import subprocess
 import sys
 
@@ -107,6 +108,23 @@ def test_what_was_done_is_said(tmp_path, monkeypatch, capsys):
     assert "left out: subject 2, trial a: no row has a value in every channel" in out
 
 
+def test_sigterm_leaves_no_half_written_store(tmp_path, monkeypatch):
+    def stopped(*_):
+        yield raw_with(None, np.zeros(60))
+        assert list((tmp_path / "data" / "prepared").glob(".spar*.part"))
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    monkeypatch.setattr("har.windows.prepare.read", stopped)
+    try:
+        assert main(["prepare", "spar"]) == 130
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not list((tmp_path / "data" / "prepared").glob(".spar*.part"))
+
+
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
@@ -116,6 +134,7 @@ def test_what_was_done_is_said(tmp_path, monkeypatch, capsys):
         (["prepare", "none.yaml"], 2, "there is no file none.yaml"),
         (["prepare", "spar", "--rate-hz", "25"], 2, "--as spar-2"),
         (["prepare", "spar", "--rate-hz", "0", "--as", "x"], 2, "rate_hz: 0.0 is not a rate"),
+        (["prepare", "spar", "--rate-hz", "401", "--as", "x"], 2, "more than 8 times the card's 50 Hz"),
         (["prepare", "spar", "--rate-hz", "fast", "--as", "x"], 2, "invalid float value: 'fast'"),
         (["prepare", "spar", "--sites", "hip", "--as", "x"], 2, "site 'hip' is not known"),
         (["prepare", "spar", "--sites", "a,,b", "--as", "x"], 2, "'a,,b' is no list such as A,B"),

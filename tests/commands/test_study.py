@@ -201,7 +201,7 @@ def test_ctrl_c_is_exit_code_130_and_one_line_that_says_what_is_kept(two_folds, 
 
 def test_termination_is_answered_like_ctrl_c_and_only_while_a_study_runs():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), command._termination_as_interrupt():
+    with pytest.raises(KeyboardInterrupt), command.termination_as_interrupt():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
 

@@ -18,6 +18,11 @@ def test_the_default_recipe_is_possible_at_any_rate():
         (Recipe(rate_hz=0.0), "rate_hz: 0.0 is not a rate"),
         (Recipe(rate_hz=math.nan), "rate_hz: nan is not a rate"),
         (Recipe(rate_hz=math.inf), "rate_hz: inf is not a rate"),
+        (Recipe(rate_hz=10_001.0), "rate_hz: 10001 Hz is more than 10000 Hz, the highest rate of a store"),
+        (
+            Recipe(rate_hz=401.0),
+            "rate_hz: 401 Hz is more than 8 times the card's 50 Hz: nothing is gained, the store only grows",
+        ),
         (Recipe(max_gap_s=0.0), "max_gap_s: 0.0 is not a duration; null is no limit"),
         (Recipe(max_gap_s=math.inf), "max_gap_s: inf is not a duration; null is no limit"),
         (Recipe(max_gap_s=math.nan), "max_gap_s: nan is not a duration; null is no limit"),
@@ -34,6 +39,10 @@ def test_the_default_recipe_is_possible_at_any_rate():
 )
 def test_an_impossible_recipe_is_named_by_its_key(recipe, problem):
     assert problems_of(recipe, 50) == [problem]
+
+
+def test_eight_times_the_rate_is_possible():
+    assert problems_of(Recipe(rate_hz=400.0), 50) == []
 
 
 def test_all_that_is_impossible_is_named_at_once():
