@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from har.datasets.card import Table
 from har.datasets.diagnosis import line_of_row
-from har.datasets.tables import TableData
+from har.datasets.tables import TableData, Words
 from har.errors import DataError
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -26,15 +26,19 @@ class Loaded:
         data: All rows.
         paths: The pieces.
         rows: Of each piece.
+        order_T: int64 (samples,), where each row stands in the pieces; None: in their order.
     """
 
     table: Table
     data: TableData
     paths: tuple[Path, ...]
     rows: tuple[int, ...]
+    order_T: NDArray[np.int64] | None = None
 
     def place(self, row: int) -> str:
         """Return file and line of a row."""
+        if self.order_T is not None:
+            row = int(self.order_T[row])
         piece = 0
         while row >= self.rows[piece]:
             row -= self.rows[piece]
@@ -43,6 +47,13 @@ class Loaded:
         if self.table.format.variable is not None:
             return f"{path}, row {row + 1}"
         return f"{path}, line {line_of_row(path, self.table.format, row)}"
+
+    def ordered(self, order_T: NDArray[np.int64]) -> Loaded:
+        """Return the same rows in another order, as `order_T` names them; each keeps its place."""
+        words = {column: Words(own.index_T[order_T], own.texts) for column, own in self.data.words.items()}
+        numbers = {column: own_T[order_T] for column, own_T in self.data.numbers.items()}
+        data = dataclasses.replace(self.data, numbers=numbers, words=words)
+        return dataclasses.replace(self, data=data, order_T=order_T)
 
     def time_s(self) -> NDArray[np.float64] | None:
         """Return the timestamps, or None where the table has none."""

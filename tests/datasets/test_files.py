@@ -93,6 +93,53 @@ def test_groups_may_stand_in_columns_and_cut_the_rows(tmp_path):
     assert [(r.subject, r.trial, len(r.label_T)) for r in found] == [("u1", "1", 2), ("u2", "1", 1), ("u1", "2", 1)]
 
 
+def _in_turns(samples):
+    """Return rows of two subjects who take turns, sorted by time."""
+    return [f"{u},{t / 50},{t},0,{n},{'walk' if n else 'sit'}" for t in range(samples) for n, u in enumerate("ab")]
+
+
+def test_rows_of_subjects_who_take_turns_are_put_together_by_their_clock(tmp_path):
+    folder = write(tmp_path / "raw", {"all.csv": lines(*_in_turns(60), header="user,t,ax,ay,az,activity")})
+    own = {"path": "all.csv", "groups": {"subject": "user"}, "time": {"column": "t"}}
+    found = all_of(card_with(tmp_path, files=own), folder)
+    assert [(r.subject, r.trial, set(r.label_T.tolist())) for r in found] == [("a", "1", {1}), ("b", "1", {0})]
+    for number, recording in enumerate(found):
+        (stream,) = recording.streams
+        assert stream.signal_TC[:, 0].tolist() == list(range(60))
+        assert set(stream.signal_TC[:, 2]) == {number}
+        np.testing.assert_allclose(stream.time_s, np.arange(60) / 50)
+
+
+def test_a_row_that_was_put_elsewhere_is_named_by_its_own_line(tmp_path):
+    own = {"path": "all.csv", "groups": {"subject": "user"}, "time": {"column": "t"}}
+    rows = _in_turns(3)
+    rows[1] = "b,0,1,1,1,run"
+    folder = write(tmp_path / "raw", {"all.csv": lines(*rows, header="user,t,ax,ay,az,activity")})
+    with pytest.raises(DataError, match=r"all\.csv, line 3: activity code 'run'"):
+        all_of(card_with(tmp_path, files=own), folder)
+
+
+def test_rows_of_subjects_who_take_turns_are_refused_without_a_clock(tmp_path):
+    rows = _in_turns(60)
+    own = {"path": "all.csv", "groups": {"subject": "user"}}
+    folder = write(tmp_path / "raw", {"all.csv": lines(*rows[:8], header="user,t,ax,ay,az,activity")})
+    assert len(all_of(card_with(tmp_path, files=own), folder)) == 8
+    folder = write(tmp_path / "raw", {"all.csv": lines(*rows, header="user,t,ax,ay,az,activity")})
+    with pytest.raises(DataError, match=r"(?s)all\.csv, line 10: subject a begins again, for the 4th time.*time"):
+        all_of(card_with(tmp_path, files=own), folder)
+
+
+def test_tables_joined_by_row_must_agree_about_their_groups(tmp_path):
+    tables = [{"path": "gyro.csv", "columns": {"gyro": "wx"}}, {"path": "acc.csv", "columns": {"acc": "ax"}}]
+    card = card_with(tmp_path, **two_files(tables=tables, groups={"subject": "who"}))
+    files = {"gyro.csv": "who,wx,activity\nu,3,walk\nv,4,sit\n", "acc.csv": "who,ax\nu,1\nv,2\n"}
+    folder = write(tmp_path / "raw", files)
+    assert [r.subject for r in all_of(card, folder)] == ["u", "v"]
+    (folder / "acc.csv").write_text("who,ax\nu,1\nu,2\n")
+    with pytest.raises(DataError, match=r"acc\.csv, line 3: subject u, but .*gyro\.csv, line 3 has subject v"):
+        all_of(card, folder)
+
+
 def test_pieces_are_chained_in_natural_order(tmp_path):
     folder = write(
         tmp_path / "raw", {f"1/a{i}.csv": lines(f"{i},0,0,{'walk' if i < 10 else 'sit'}") for i in range(1, 12)}

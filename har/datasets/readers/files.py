@@ -1,8 +1,9 @@
 """Files: tables that a card describes in its section `files`; no Python for an ordinary layout.
 
 What `har.datasets.gathering` says belongs together is read together. Its rows are cut where a group that stands in a
-column changes, and where a label says that samples are no data; each part is a recording. `docs/cards.md` describes the
-keys, with an example of each. T = samples, C = channels.
+column changes, after a clock allowed to put the rows of each group together, and where a label says that samples are no
+data; each part is a recording. `docs/cards.md` describes the keys, with an example of each. T = samples, C = channels,
+R = runs of rows with the same groups.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from har.datasets.patterns import digit_groups
 from har.datasets.recording import RawRecording, Stream
 from har.datasets.tables import concatenated, read_table
 from har.errors import DataError
+
+# A group that comes back more often, without a clock, is no return to the sensor but rows that take turns.
+_MOST_RETURNS = 3
 
 
 def read(card: Card, source: Path) -> Iterator[RawRecording]:
@@ -81,10 +85,16 @@ class _Reader:
             yield self._incomplete(unit.groups, unit.names, unit.lacks)
             return
         loaded = [self._load(i, names) for i, names in enumerate(unit.files)]
-        cuts = [list(self._cut(unit.groups, table)) for table in loaded]
+        for table in loaded:
+            _require_groups(table)
         if self._files.join == "row":
             self._check_rows(loaded)
-            cuts = [cuts[0]] * len(loaded)
+            self._check_groups(loaded)
+            loaded = self._in_runs(loaded)
+            cuts = [list(self._cut(unit.groups, loaded[0]))] * len(loaded)
+        else:
+            loaded = [self._in_runs([table])[0] for table in loaded]
+            cuts = [list(self._cut(unit.groups, table)) for table in loaded]
         label_T = None
         if self._label is not None and self._label.column is not None:
             words = loaded[0].data.words[self._label.column]
@@ -149,18 +159,74 @@ class _Reader:
                     what, "Files joined by row have equally many: get them again, or join by time in the card."
                 )
 
+    def _check_groups(self, loaded: list[Loaded]) -> None:
+        """Refuse files of which row n is the same moment, and not of the same subject or another group."""
+        first, *others = loaded
+        for table in others:
+            for name in [name for name in first.table.groups if name in table.table.groups]:
+                codes: dict[str, int] = {}
+                own_T, expected_T = (self._codes_of(one, name, codes) for one in (table, first))
+                differ = np.flatnonzero(own_T != expected_T)
+                if len(differ):
+                    row, values = int(differ[0]), list(codes)
+                    what = (
+                        f"{table.place(row)}: {name} {values[own_T[row]]}, "
+                        f"but {first.place(row)} has {name} {values[expected_T[row]]}."
+                    )
+                    raise DataError(what, "Files joined by row have the same groups: mend them, or join by time.")
+
+    def _codes_of(self, loaded: Loaded, name: str, codes: dict[str, int]) -> NDArray[np.int64]:
+        """Return the number of each row's value of a group; a new value gets the next one in `codes`."""
+        words = loaded.data.words[loaded.table.groups[name]]
+        own = [codes.setdefault(self._plain(name, text), len(codes)) for text in words.texts]
+        code_T: NDArray[np.int64] = np.array(own, np.int64)[words.index_T]
+        return code_T
+
+    def _in_runs(self, loaded: list[Loaded]) -> list[Loaded]:
+        """Return tables that share their rows, so ordered that each combination of groups is one run.
+
+        Raises:
+            DataError: Groups take turns, and no clock says how far a row is from the one before it.
+        """
+        first = loaded[0]
+        if not first.table.groups:
+            return loaded
+        groups_TG = _column_groups(first)
+        starts = _run_starts(groups_TG)
+        _, at, group_R = np.unique(groups_TG[starts], axis=0, return_index=True, return_inverse=True)
+        group_R = group_R.reshape(-1)
+        if len(starts) == len(at):
+            return loaded
+        if all(table.table.time is None for table in loaded):
+            self._refuse_turns(first, starts, group_R)
+            return loaded
+        rank_R = np.argsort(np.argsort(at))[group_R]  # in the order in which the groups begin
+        lengths_R = np.diff([*starts, len(groups_TG)])
+        order_T = np.argsort(np.repeat(rank_R, lengths_R), kind="stable")
+        return [table.ordered(order_T) for table in loaded]
+
+    def _refuse_turns(self, loaded: Loaded, starts: NDArray[np.int64], group_R: NDArray[np.int64]) -> None:
+        """Refuse runs [starts of `loaded`] whose groups come back more often than sessions do."""
+        returns: Counter[int] = Counter()
+        for start, group in zip(starts.tolist(), group_R.tolist(), strict=True):
+            if returns[group] > _MOST_RETURNS:
+                columns = loaded.table.groups
+                values = (f"{name} {loaded.data.words[column].at(start)}" for name, column in columns.items())
+                what = f"{loaded.place(start)}: {', '.join(values)} begins again, for the {returns[group]}th time."
+                raise DataError(
+                    what,
+                    "Rows that take turns need `time` in the card, by which they are put together; "
+                    "or sort the file by its groups.",
+                )
+            returns[group] += 1
+
     def _cut(self, groups: dict[str, str], loaded: Loaded) -> Iterator[_Part]:
         """Yield the parts of a table in which the groups that stand in columns have one value."""
         columns = loaded.table.groups
         if not columns:
             yield _Part(groups, 0, loaded.data.rows)
             return
-        index_TG = np.stack([loaded.data.words[column].index_T for column in columns.values()], axis=1)
-        missing = np.argwhere(index_TG < 0)
-        if len(missing):
-            row, group = missing[0]
-            raise DataError(f"{loaded.place(int(row))}: no {list(columns)[group]} is given.", "Mend the line.")
-        starts = [0, *(np.flatnonzero((index_TG[1:] != index_TG[:-1]).any(axis=1)) + 1).tolist(), len(index_TG)]
+        starts = [*_run_starts(_column_groups(loaded)).tolist(), loaded.data.rows]
         for start, stop in itertools.pairwise(starts):
             own = {name: self._plain(name, loaded.data.words[column].at(start)) for name, column in columns.items()}
             yield _Part({**groups, **own}, start, stop)
@@ -215,6 +281,28 @@ class _Reader:
         if not base:
             return str(number)
         return base if number == 1 else f"{base}-{number}"
+
+
+def _column_groups(loaded: Loaded) -> NDArray[np.int64]:
+    """Return numbers that stand for each row's groups in columns (rows, groups), -1 where none is given."""
+    columns = loaded.table.groups.values()
+    return np.stack([loaded.data.words[column].index_T.astype(np.int64) for column in columns], axis=1)
+
+
+def _run_starts(groups_TG: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows in which a group has another value than in the row before; 0 is the first."""
+    changes = np.flatnonzero((groups_TG[1:] != groups_TG[:-1]).any(axis=1)) + 1
+    return np.concatenate([[0], changes])
+
+
+def _require_groups(loaded: Loaded) -> None:
+    """Refuse a row without a value of a group."""
+    if not loaded.table.groups:
+        return
+    missing = np.argwhere(_column_groups(loaded) < 0)
+    if len(missing):
+        row, group = missing[0]
+        raise DataError(f"{loaded.place(int(row))}: no {list(loaded.table.groups)[group]} is given.", "Mend the line.")
 
 
 def _stream(order: list[str], sources: list[tuple[Loaded, NDArray[np.float64] | None, _Part]]) -> Stream:
