@@ -41,11 +41,12 @@ def main(args: list[str]) -> int:
         print(_table(options.root))
         return 0
     card = find_card(options.data_set)
-    print(_facts(card, options.root))
+    said = [_facts(card, options.root)]  # printed when all of it is there: an error stands alone
     if options.window_s is not None:
-        print(_windows(card, options))
+        said.append(_windows(card, options))
     if options.picture is not None:
-        _draw(card, options)
+        said.append(_draw(card, options))
+    print("\n".join(said))
     return 0
 
 
@@ -182,15 +183,15 @@ def _split(name: str, split: Split) -> str:
     return f"{name}: " + "; ".join(f"{part} {', '.join(entries)}" for part, entries in parts.items() if entries)
 
 
-def _draw(card: Card, options: argparse.Namespace) -> None:
-    """Draw one recording of a prepared data set, with windows where their length was given."""
+def _draw(card: Card, options: argparse.Namespace) -> str:
+    """Draw one recording of a prepared data set, with windows where their length was given; return where it is."""
     store = Store.open(store_folder(card.name, options.root))
     index = None
     if options.window_s is not None:
         index = window_index(store, WindowSpec(options.window_s, options.step_s or options.window_s))
     path = Path(options.picture)
     draw_recording(path, store, options.recording, index)
-    print(f"\nPicture: {path}")
+    return f"\nPicture: {path}"
 
 
 def _windows(card: Card, options: argparse.Namespace) -> str:

@@ -114,4 +114,6 @@ def test_windows_are_counted_per_subject_and_activity(capsys):
 )
 def test_bad_input_is_one_clear_error(args, code, message, capsys):
     assert main(args) == code
-    assert message in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.out == ""
