@@ -75,8 +75,8 @@ def problems_of(recipe: Recipe, nominal_hz: float) -> list[str]:
         problems.append(f"rate_hz: {rate_hz:g} Hz is more than {HIGHEST_RATE_HZ:g} Hz, the highest rate of a store")
     elif rate_hz > _MOST_TIMES_NOMINAL * nominal_hz > 0:
         problems.append(
-            f"rate_hz: {rate_hz:g} Hz is more than {_MOST_TIMES_NOMINAL} times the card's {nominal_hz:g} Hz: nothing is "
-            "gained, the store only grows"
+            f"rate_hz: {rate_hz:g} Hz is more than {_MOST_TIMES_NOMINAL} times the card's {nominal_hz:g} Hz: nothing "
+            "is gained, the store only grows"
         )
     if recipe.max_gap_s is not None and not 0 < recipe.max_gap_s < math.inf:
         problems.append(f"max_gap_s: {recipe.max_gap_s} is not a duration; null is no limit")
