@@ -51,12 +51,13 @@ def is_archive(path: Path) -> bool:
     return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
 
 
-def unpack(archives: Sequence[Path], folder: Path) -> None:
+def unpack(archives: Sequence[Path], folder: Path, accept: Callable[[Path], None] | None = None) -> None:
     """Unpack archives into one new folder, with all archives inside of them.
 
     Args:
         archives: Zip or tar files. Their hashes were checked by the caller.
-        folder: Is made; what was there is replaced once all is unpacked.
+        folder: Is made; what was there is replaced once all is unpacked and accepted.
+        accept: Is given the temporary folder with all that was unpacked; what it raises leaves `folder` as it was.
 
     Raises:
         DataError: An archive is damaged, no archive, or holds what must not be unpacked; nothing is left behind.
@@ -67,6 +68,8 @@ def unpack(archives: Sequence[Path], folder: Path) -> None:
     try:
         for archive in archives:
             _unpack(archive, part, archive.name, 0)
+        if accept is not None:
+            accept(part)
         if folder.exists():
             shutil.rmtree(folder)
         part.replace(folder)

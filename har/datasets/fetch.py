@@ -153,17 +153,23 @@ def _unpacked(card: Card, paths: list[Path], raw: Path, *, has_hash: bool) -> Pa
     if has_hash:
         for archive, path in zip(card.source.archives, paths, strict=True):
             check_archive(archive, path)
-    folder = raw / "files"
-    record = {path.name: sha256_of_file(path) for path in paths}
-    unpack(paths, folder)
+    folder, record = raw / "files", {path.name: sha256_of_file(path) for path in paths}
+
+    def accept(part: Path) -> None:
+        """Refuse what is not the card's before it takes the place of what may be."""
+        found = _find(card, part)
+        if found is None:
+            raise DataError(
+                f"source of {card.name}: {', '.join(record)} does not hold {_looked_for(card)}; {folder} is as it was.",
+                "It is another archive, or another version of it.",
+            )
+        _check_tree(card, found, shown=" and ".join(record))
+        write_json(part / _RECORD, record)
+
+    unpack(paths, folder, accept)
     found = _find(card, folder)
     if found is None:
-        raise DataError(
-            f"source of {card.name}: {', '.join(path.name for path in paths)} was unpacked to {folder} and does not "
-            f"hold {_looked_for(card)}.",
-            "It is another archive, or another version of it.",
-        )
-    write_json(folder / _RECORD, record)
+        raise RuntimeError(f"{folder} is not what was accepted")
     return found
 
 
@@ -243,16 +249,16 @@ def _named(card: Card) -> str:
     return card.name if card.name in card_names() else "CARD.yaml"
 
 
-def _check_tree(card: Card, folder: Path) -> None:
-    """Hold the files that matter against the card's hash of all of them, where it has one."""
+def _check_tree(card: Card, folder: Path, shown: str | None = None) -> None:
+    """Hold the files that matter against the card's hash of all of them, where it has one; `shown` is their place."""
     if (tree := card.source.tree) is None:
         return
     paths = sorted(path for path in folder.glob(tree.files) if path.is_file())
     digest = tree_sha256(folder, paths)
     if digest != tree.sha256:
         raise DataError(
-            f"source of {card.name}: the {len(paths)} files {tree.files} in {folder} have the tree SHA-256 {digest}, "
-            f"not {tree.sha256}; they were not read.",
+            f"source of {card.name}: the {len(paths)} files {tree.files} in {shown or folder} have the tree "
+            f"SHA-256 {digest}, not {tree.sha256}; they were not read.",
             "A file is missing, damaged or was changed: unpack the archive again. If these are the official files "
             "after all, correct source.tree in a copy of the card.",
         )

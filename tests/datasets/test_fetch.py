@@ -268,6 +268,22 @@ def test_an_archive_of_something_else_is_refused(tmp_path):
     assert "another archive" in caught.value.hint
 
 
+@pytest.mark.parametrize("member", ["readme.txt", "MHEALTHDATASET/mHealth_subject1.log"])
+def test_a_wrong_archive_leaves_what_was_unpacked_before(official, tmp_path, member):
+    outer, unpacked = official
+    card = _card(outer, sha256=None, bytes=None, tree=_tree(unpacked / "MHEALTHDATASET"))
+    folder = locate(card, outer, root=tmp_path)
+    before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+    wrong = tmp_path / "wrong.zip"
+    with zipfile.ZipFile(wrong, "w") as archive:
+        archive.writestr(member, "nothing")
+    with pytest.raises(DataError, match=r"wrong\.zip (does not hold|have the tree SHA-256)"):
+        locate(card, wrong, root=tmp_path)
+    assert {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()} == before
+    assert not (folder.parent.parent / ".files.part").exists()
+    assert locate(card, root=tmp_path) == folder
+
+
 def test_ones_own_folder_must_be_given_and_may_be_an_archive(official, tmp_path):
     outer, unpacked = official
     card = dataclasses.replace(_card(outer), source=Source("folder", root="MHEALTHDATASET"))
