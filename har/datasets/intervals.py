@@ -18,6 +18,8 @@ from har.datasets.tables import read_table
 from har.errors import DataError
 
 _OWN = ("activity", "start", "stop")
+# Samples that an interval in seconds may reach beyond its recording, which people who round them do.
+_REACH = 1 + 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,8 @@ class IntervalFile:
     ) -> None:
         self._source, self._intervals = source, intervals
         self._known: dict[tuple[str, ...], list[Interval]] = {}
-        self._used: set[tuple[str, ...]] = set()
+        self._places: dict[tuple[str, ...], list[str]] = {}  # the recordings of an owner, in their order
+        self._met: set[tuple[Path, int]] = set()  # path and row of intervals that hold samples
         found = find(source, intervals.path)
         if not found:
             raise DataError(
@@ -113,12 +116,15 @@ class IntervalFile:
             DataError: An interval ends before it starts, lies outside the recording, or overlaps with another one.
         """
         owner = tuple(groups[key] for key in self.groups)
-        self._used.add(owner)
+        self._places.setdefault(owner, []).append(place)
         label_T = np.full(samples, -1, np.int16)
         taken_T = np.full(samples, -1, np.int32)
         own = self._known.get(owner, [])
         for i, interval in enumerate(own):
             part = self._part(interval, samples, rate_hz, time_s, place)
+            if part is None:
+                continue
+            self._met.add((interval.path, interval.row))
             others = taken_T[part][taken_T[part] >= 0]
             if len(others):
                 other = own[int(others[0])]
@@ -132,25 +138,36 @@ class IntervalFile:
 
     def _part(
         self, interval: Interval, samples: int, rate_hz: float, time_s: NDArray[np.float64] | None, place: str
-    ) -> slice | NDArray[np.intp]:
-        """Return the samples of an interval."""
+    ) -> slice | NDArray[np.intp] | None:
+        """Return the samples of an interval; None where it may be one of another session of the same owner."""
         counting, start, stop = self._intervals.counting, interval.start, interval.stop
+        if start > stop:
+            raise self._refused(interval, f"from {start:g} to {stop:g} ends before it starts")
         if counting.startswith("samples"):
             first = start - (counting == "samples-from-1")
             if first.is_integer() and stop.is_integer() and 0 <= first < stop <= samples:
                 return slice(int(first), int(stop))
             what = f"from {start:g} to {stop:g} does not lie in the {samples} samples of {place}"
-        else:
-            if time_s is None:
-                time_s = np.arange(samples) / rate_hz
-            origin_s = time_s[0] if counting == "seconds-from-start" else 0.0
-            rows = np.flatnonzero((time_s >= origin_s + start) & (time_s < origin_s + stop))
-            if len(rows):
-                return rows
-            what = f"from {start:g} s to {stop:g} s holds no sample of {place}"
-        raise DataError(
-            f"{self._place(interval.path, interval.row)}: the interval {what}.", "Mend the file or the card."
-        )
+            raise self._refused(interval, what)
+        if time_s is None:
+            time_s = np.arange(samples) / rate_hz
+        origin_s = time_s[0] if counting == "seconds-from-start" else 0.0
+        rows = np.flatnonzero((time_s >= origin_s + start) & (time_s < origin_s + stop))
+        if not len(rows):
+            if counting == "seconds":  # of a clock that several sessions share
+                return None
+            raise self._refused(interval, f"from {start:g} s to {stop:g} s holds no sample of {place}")
+        first_s, last_s = np.nanmin(time_s) - origin_s, np.nanmax(time_s) - origin_s
+        reach_s = _REACH / rate_hz
+        if start < first_s - reach_s or stop > last_s + 1 / rate_hz + reach_s:
+            what = f"from {start:g} s to {stop:g} s reaches beyond {place}, which is from {first_s:g} s to {last_s:g} s"
+            raise self._refused(interval, what)
+        return rows
+
+    def _refused(self, interval: Interval, what: str) -> DataError:
+        """Return the error for an interval."""
+        place = self._place(interval.path, interval.row)
+        return DataError(f"{place}: the interval {what}.", "Mend the file or the card.")
 
     def files_of(self, groups: dict[str, str]) -> tuple[str, ...]:
         """Return the files that a recording's intervals stand in, relative to the source."""
@@ -158,7 +175,7 @@ class IntervalFile:
         return tuple(dict.fromkeys(interval.file for interval in own))
 
     def refuse_unused(self, recordings: str) -> None:
-        """Refuse intervals that belong to no recording.
+        """Refuse intervals that belong to no recording, or hold no sample of any.
 
         Args:
             recordings: What the recordings are read from, for the message.
@@ -167,10 +184,16 @@ class IntervalFile:
             DataError: There is one; its line is named.
         """
         for owner, own in self._known.items():
-            if owner not in self._used:
+            if owner not in self._places:
                 named = ", ".join(f"{key} {value}" for key, value in zip(self.groups, owner, strict=True))
                 what = f"{self._place(own[0].path, own[0].row)}: there is no recording of {named} ({recordings})."
                 raise DataError(what, "Get the missing files, or remove the line.")
+            for interval in own:
+                if (interval.path, interval.row) not in self._met:
+                    places = self._places[owner]
+                    named = " … ".join(dict.fromkeys((places[0], places[-1])))
+                    what = f"from {interval.start:g} s to {interval.stop:g} s holds no sample of {named}"
+                    raise self._refused(interval, what)
 
     def _place(self, path: Path, row: int) -> str:
         """Return file and line."""
