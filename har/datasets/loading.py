@@ -63,11 +63,12 @@ class Loaded:
         if time.unit != "datetime":
             return self.data.numbers[time.column] * _SECONDS[time.unit]
         words = self.data.words[time.column]
-        try:
-            moments = pd.to_datetime(pd.Series(words.texts, dtype=object), utc=True, format="ISO8601")
-        except ValueError as error:
-            what = f"{self.paths[0]}: timestamps in column {time.column!r} cannot be read ({error})."
-            raise DataError(what, "Date and time are written as in 2024-05-31 13:45:00.25 (ISO 8601).") from None
+        moments = pd.to_datetime(pd.Series(words.texts, dtype=object), utc=True, format="ISO8601", errors="coerce")
+        bad_T = np.append(moments.isna().to_numpy(), False)[words.index_T]  # the last is a missing timestamp
+        if bad_T.any():
+            row = int(np.argmax(bad_T))
+            what = f"{self.place(row)}, column {time.column}: {words.at(row)!r} is no date and time."
+            raise DataError(what, "They are written as in 2024-05-31 13:45:00.25 (ISO 8601).")
         seconds = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(np.float64)
         time_s: NDArray[np.float64] = np.append(seconds, np.nan)[words.index_T]
         return time_s

@@ -19,7 +19,7 @@ import pyarrow.csv as pc
 from numpy.typing import NDArray
 
 from har.datasets.card import Format
-from har.datasets.diagnosis import MISSING, explain, fields_of, refuse_binary
+from har.datasets.diagnosis import MISSING, explain, fields_of, line_of_row, refuse_binary
 from har.errors import DataError, candidates
 
 _BOM = b"\xef\xbb\xbf"
@@ -85,10 +85,17 @@ def read_table(path: Path, layout: Format, numbers: Sequence[Column], words: Seq
         raise explain(path, content, layout, names, {places[c] for c in numbers}, str(error)) from None
     if table.num_rows == 0:
         raise DataError(f"{path} has no rows{' after its header' if layout.header else ''}.", "Get the file again.")
+    found = {column: table[str(places[column])].to_numpy() for column in numbers}
+    for column, own_T in found.items():
+        infinite_T = np.isinf(own_T)
+        if infinite_T.any():
+            line = line_of_row(path, layout, int(np.argmax(infinite_T)))
+            what = f"{path}, line {line}, column {column}: {own_T[infinite_T][0]} is not a finite number."
+            raise DataError(what, "Mend the file; or, if it stands for a missing value, add it to `missing`.")
     return TableData(
         rows=table.num_rows,
         width=len(names),
-        numbers={column: table[str(places[column])].to_numpy() for column in numbers},
+        numbers=found,
         words={column: _words(table[str(places[column])], layout) for column in words},
     )
 

@@ -93,10 +93,21 @@ def test_a_group_in_a_column_must_not_be_empty(tmp_path):
         all_of(card_with(tmp_path, files={"path": "all.csv", "groups": {"subject": "user"}}), folder)
 
 
-def test_a_timestamp_that_is_no_date_is_refused(tmp_path):
-    folder = write(tmp_path / "raw", {"1/a.csv": lines("yesterday,1,2,3,walk", header="t,ax,ay,az,activity")})
-    with pytest.raises(DataError, match=r"(?s)a\.csv: timestamps in column 't' cannot be read.*ISO 8601"):
+def test_a_timestamp_that_is_no_date_is_refused_with_its_line(tmp_path):
+    rows = [f"{moment},1,2,3,walk" for moment in ("2024-05-31 13:45:00", "", "yesterday")]
+    folder = write(tmp_path / "raw", {"1/a.csv": lines(*rows, header="t,ax,ay,az,activity")})
+    with pytest.raises(DataError, match=r"a\.csv, line 4, column t: 'yesterday' is no date and time\.") as caught:
         all_of(card_with(tmp_path, files={"time": {"column": "t", "unit": "datetime"}}), folder)
+    assert "format" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf"])
+def test_an_infinite_value_is_refused_with_its_line(value, tmp_path):
+    folder = write(tmp_path / "raw", {"1/a.csv": lines("1,2,3,walk", f"1,{value},3,walk")})
+    with pytest.raises(DataError, match=rf"a\.csv, line 3, column ay: {value} is not a finite number"):
+        all_of(card_with(tmp_path), folder)
+    card = card_with(tmp_path, files={"format": {"missing": [value]}})
+    assert len(all_of(card, folder)) == 1
 
 
 @pytest.mark.parametrize(
