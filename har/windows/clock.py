@@ -19,7 +19,10 @@ _RESET_S = 1.0
 # A step longer than this many usual steps is one where rows are missing; it says nothing about the rate.
 _HOLE_STEPS = 1.5
 _MIN_STEPS = 10  # fewer say too little about a rate
-# A rate this many times off is a wrong unit of the timestamps, not a wrong clock.
+# Half of the rows with a repeated timestamp is data written twice, or a clock that is too coarse.
+_MOST_REPEATED = 0.4
+# WISDM's clocks, documented as 20 Hz, show up to 25 Hz; more is a wrong unit or a wrong card, not a wrong clock.
+_MOST_OFF = 0.3
 _IMPOSSIBLE_RATIO = 10
 
 
@@ -63,7 +66,7 @@ def read_clock(time_s: NDArray[np.float64]) -> Clock:
         time_s: float64 (rows,), NaN where a row has none.
 
     Raises:
-        DataError: Most rows repeat a timestamp, so that they say nothing about when a row was measured.
+        DataError: 40 % of the rows or more repeat a timestamp: leaving so many out would change what was measured.
     """
     row_T = np.flatnonzero(np.isfinite(time_s))
     found_s = time_s[row_T]
@@ -79,10 +82,11 @@ def read_clock(time_s: NDArray[np.float64]) -> Clock:
         "backward_timestamps": int(np.count_nonzero(found_s < newest_s)),
         "clock_resets": max(len(bounds) - 2, 0),
     }
-    if 2 * counts["duplicated_timestamps"] > len(row_T):
+    repeated = counts["duplicated_timestamps"]
+    if repeated and repeated >= _MOST_REPEATED * len(row_T):
         raise DataError(
-            f"{counts['duplicated_timestamps']} of {len(row_T)} rows repeat a timestamp: the clock is too coarse.",
-            "Leave the timestamps out of the card, so that its rate holds.",
+            f"{repeated} of {len(row_T)} rows repeat a timestamp: the clock is too coarse, or rows were written twice.",
+            "Mend the file where rows stand twice; else leave the timestamps out of the card, so that its rate holds.",
         )
     return Clock(row_T[advances], found_s[advances], epoch_T[advances], is_exact=False, counts=counts)
 
@@ -100,14 +104,23 @@ def measured_rate(clock: Clock) -> float | None:
     return float(len(usual_s) / usual_s.sum())
 
 
-def check_rate(rate_hz: float | None, nominal_hz: float) -> None:
-    """Refuse a measured rate that no clock's error explains.
+def check_rates(rates_hz: list[float | None], nominal_hz: float) -> None:
+    """Refuse measured rates that no clock's error explains.
+
+    Args:
+        rates_hz: Of each stream of a recording; None where none was measured. Streams may have rates of their own, so
+            one that agrees with the card is enough, unless another one is ten times off, which is a wrong unit.
+        nominal_hz: The card's rate.
 
     Raises:
-        DataError: It is ten times the card's rate, or a tenth of it.
+        DataError: None is within 30 % of the card's rate, or one is ten times it, or a tenth.
     """
-    if rate_hz is not None and not 1 / _IMPOSSIBLE_RATIO < rate_hz / nominal_hz < _IMPOSSIBLE_RATIO:
+    ratios = [rate_hz / nominal_hz for rate_hz in rates_hz if rate_hz is not None]
+    wrong = [ratio for ratio in ratios if not 1 / _IMPOSSIBLE_RATIO < ratio < _IMPOSSIBLE_RATIO]
+    if all(abs(ratio - 1) > _MOST_OFF for ratio in ratios):
+        wrong += ratios
+    if wrong:
         raise DataError(
-            f"the timestamps show {rate_hz:.6g} Hz, but the card's rate is {nominal_hz:g} Hz.",
-            "Correct the unit of the timestamps, or the rate, in the card.",
+            f"the card says {nominal_hz:g} Hz, the clock shows {wrong[0] * nominal_hz:.6g} Hz.",
+            "Correct rate_hz, or the unit of the timestamps, in the card.",
         )

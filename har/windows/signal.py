@@ -21,7 +21,7 @@ from har.datasets.recording import UNLABELLED, RawRecording, Recording, Stream
 from har.errors import DataError, UsageError
 from har.windows import resample
 from har.windows.channels import Channels, chosen_channels, computed
-from har.windows.clock import Clock, check_rate, measured_rate, nominal_clock, read_clock
+from har.windows.clock import Clock, check_rates, measured_rate, nominal_clock, read_clock
 from har.windows.gaps import ROUNDING, pieces_of
 
 
@@ -139,8 +139,7 @@ def _prepare(plan: Plan, raw: RawRecording) -> Treated:
     _require_shapes(raw)
     clocks = [_clock(plan.card, stream) for stream in raw.streams]
     rates = [measured_rate(clock) for clock in clocks]
-    for rate_hz in rates:
-        check_rate(rate_hz, plan.card.rate_hz)
+    check_rates(rates, plan.card.rate_hz)
     tracks = [
         track
         for stream, clock, rate_hz in zip(raw.streams, clocks, rates, strict=True)

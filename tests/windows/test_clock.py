@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import DataError
-from har.windows.clock import check_rate, measured_rate, nominal_clock, read_clock
+from har.windows.clock import check_rates, measured_rate, nominal_clock, read_clock
 
 
 def plain_walk(time_s):
@@ -37,7 +37,7 @@ times = st.lists(st.one_of(st.integers(0, 40).map(lambda tenth: tenth / 10), st.
 @given(times)
 def test_rows_are_chosen_as_a_plain_walk_chooses_them(time_s):
     kept, epochs, counts = plain_walk(time_s)
-    if 2 * counts["duplicated"] > len(time_s) - counts["missing"]:
+    if counts["duplicated"] and 10 * counts["duplicated"] >= 4 * (len(time_s) - counts["missing"]):
         with pytest.raises(DataError, match="the clock is too coarse"):
             read_clock(np.array(time_s))
         return
@@ -87,12 +87,29 @@ def test_steps_over_a_reset_are_no_steps():
     assert measured_rate(read_clock(np.concatenate([one + 100, one]))) == pytest.approx(50)
 
 
-@pytest.mark.parametrize("factor", [1000, 1e-3, 10, 0.1])
-def test_a_rate_that_is_a_wrong_unit_is_refused(factor):
-    with pytest.raises(DataError, match=r"the timestamps show .* Hz, but the card's rate is 20 Hz"):
-        check_rate(20 * factor, 20)
+@pytest.mark.parametrize(("repeated", "refused"), [(40, True), (39, False)])
+def test_a_clock_that_repeats_two_fifths_of_its_times_is_refused(repeated, refused):
+    time_s = np.sort(np.concatenate([np.arange(100 - repeated), np.arange(repeated)])) / 50
+    if refused:
+        with pytest.raises(DataError, match="40 of 100 rows repeat a timestamp"):
+            read_clock(time_s)
+    else:
+        assert read_clock(time_s).counts["duplicated_timestamps"] == repeated
 
 
-@pytest.mark.parametrize("rate_hz", [None, 19.86, 25, 100, 5])
+@pytest.mark.parametrize("factor", [1000, 1e-3, 10, 0.1, 1.31, 0.69])
+def test_a_rate_that_no_clock_error_explains_is_refused(factor):
+    with pytest.raises(DataError, match=r"the card says 20 Hz, the clock shows .* Hz"):
+        check_rates([20 * factor], 20)
+
+
+@pytest.mark.parametrize("rate_hz", [None, 19.86, 25, 15])
 def test_a_rate_that_is_merely_another_is_taken(rate_hz):
-    check_rate(rate_hz, 20)
+    check_rates([rate_hz], 20)
+
+
+def test_one_stream_at_the_cards_rate_is_enough_unless_another_has_a_wrong_unit():
+    check_rates([40.0, None, 20.0], 20)
+    check_rates([], 20)
+    with pytest.raises(DataError, match=r"the clock shows 0\.02 Hz"):
+        check_rates([20.0, 0.02], 20)
