@@ -19,10 +19,13 @@ from har.datasets.readers import read
 from har.datasets.recipe import Recipe
 from har.datasets.registry import card_names
 from har.errors import DataError, UsageError, unknown
-from har.files import data_root
+from har.files import data_root, sha256_of_file, write_json
 from har.windows.account import Preparation
 from har.windows.signal import Plan
 from har.windows.store import Store, write_store
+
+# Beside the manifest and not in it: the same data packed in another way are the same store.
+_ARCHIVES = "archives.json"
 
 
 def store_folder(name: str, root: str | Path | None = None) -> Path:
@@ -71,7 +74,7 @@ def is_prepared(
         root: The data root.
         recipe: None for the card's.
         name: Of the store; None for the card's.
-        source: A person's own folder, whose files must be those that the store was made from.
+        source: A person's own folder or archive, which must be what the store was made from.
         thorough: Compare the files' hashes too, and not only their sizes.
     """
     try:
@@ -81,9 +84,36 @@ def is_prepared(
     except DataError:
         return False
     is_same = bool(store.manifest.get("card_sha256") == card.sha256) and _has_recipe(store, recipe or card.preparation)
-    if not is_same or source is None or not Path(source).is_dir():
+    if not is_same or source is None:
         return is_same
+    if given := _given_sha256(card, Path(source)):
+        return given == (_stated_sha256(card) or _recorded_sha256(store))
+    if not Path(source).is_dir():
+        return False
     return bool(store.manifest.get("source_sha256") == source_sha256(card, Path(source)))
+
+
+def _given_sha256(card: Card, source: Path) -> list[str]:
+    """Return the hash of the file that a source is, or of the files by name that it holds; none of a data folder."""
+    wanted = card.source
+    names = [wanted.file] if wanted.file else [archive.name for archive in wanted.archives]
+    paths = [source] if source.is_file() else [source / Path(name).name for name in names]
+    return [sha256_of_file(path) for path in paths] if all(path.is_file() for path in paths) else []
+
+
+def _stated_sha256(card: Card) -> list[str]:
+    """Return the hashes of the card's files, none where one of them is not stated."""
+    stated = [card.source.sha256] if card.source.file else [archive.sha256 for archive in card.source.archives]
+    return [digest for digest in stated if digest] if all(stated) else []
+
+
+def _recorded_sha256(store: Store) -> list[str]:
+    """Return the hashes of the archives that a store was made from, none where nobody gave it any."""
+    path = store.folder / _ARCHIVES
+    try:
+        return list(json.loads(path.read_text("utf-8"))["sha256"]) if path.is_file() else []
+    except (ValueError, KeyError, TypeError):
+        return []  # then it is not known, and the store is made again
 
 
 def _has_recipe(store: Store, recipe: Recipe) -> bool:
@@ -135,7 +165,8 @@ def prepare(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not is_prepared(card, root, **asked):
-            _replace(folder, plan, path, jobs)
+            given = _given_sha256(card, Path(source)) if source is not None and not _stated_sha256(card) else []
+            _replace(folder, plan, path, jobs, given)
     return folder
 
 
@@ -163,14 +194,16 @@ def _require_name(plan: Plan, name: str, folder: Path) -> None:
         )
 
 
-def _replace(folder: Path, plan: Plan, source: Path, jobs: int) -> None:
-    """Write the store beside its folder and put it in its place. The caller holds the lock."""
+def _replace(folder: Path, plan: Plan, source: Path, jobs: int, archives: list[str]) -> None:
+    """Write the store, and the hashes of its archives, beside its folder and put it in its place, under the lock."""
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     for left_over in (part, old):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)
     try:
         preparation = Preparation(plan, folder.name, source_sha256(plan.card, source))
         write_store(part, plan.card, preparation.recordings(read(plan.card, source), jobs), preparation)
+        if archives:
+            write_json(part / _ARCHIVES, {"sha256": archives})
         if folder.exists():
             folder.replace(old)
         part.replace(folder)

@@ -72,6 +72,37 @@ def test_an_archive_in_hand_is_a_source(archive, data, capsys):
     assert main(["prepare", "mhealth"]) == 0  # it was unpacked under the data root
 
 
+def test_another_archive_than_the_stores_is_never_already_prepared(archive, data, capsys):
+    given = ["prepare", "mhealth", "--source", str(archive)]
+    assert main(given) == 0
+    before = (data / "prepared" / "mhealth" / "manifest.json").read_bytes()
+    capsys.readouterr()
+    assert main(given) == 0
+    assert "already prepared" in capsys.readouterr().out
+    with zipfile.ZipFile(archive, "a") as changed:
+        changed.writestr("MHEALTHDATASET/notes.txt", "packed anew")
+    assert main(given) == 0
+    assert "already prepared" not in capsys.readouterr().out
+    assert (data / "prepared" / "mhealth" / "manifest.json").read_bytes() == before  # the same data are the same store
+    with zipfile.ZipFile(archive, "w") as wrong:
+        wrong.writestr("readme.txt", "nothing")
+    assert main(given) == 3
+    archive.unlink()
+    assert main(given) == 3
+    assert "already prepared" not in capsys.readouterr().out
+    assert main(["prepare", "mhealth"]) == 0
+
+
+def test_an_archive_is_held_against_the_hash_that_the_card_states(archive, data, tmp_path, capsys):
+    card = _card(tmp_path, None, hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert main(["prepare", card, "--source", str(archive)]) == 0
+    assert main(["prepare", card, "--source", str(archive)]) == 0
+    assert "already prepared" in capsys.readouterr().out
+    archive.write_bytes(archive.read_bytes() + b"more")
+    assert main(["prepare", card, "--source", str(archive)]) == 3
+    assert "it was not opened" in capsys.readouterr().err
+
+
 def test_a_card_without_an_address_says_where_the_homepage_is(data, capsys):
     assert main(["prepare", "unimib-shar", "--download"]) == 3
     assert "Get UniMiB-SHAR.zip from http://www.sal.disco.unimib.it" in capsys.readouterr().err
