@@ -31,8 +31,10 @@ MOST_RATIO = 100
 _FREE_OF_RATIO = 64 * 1024**2  # small archives of small files may shrink well
 _MOST_MEMBERS = 500_000
 _DEEPEST = 2
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000  # bytes, as file systems count; of a path with the folder 4096
 _CHUNK_BYTES = 1 << 20
 _SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
+_ZIP_BEGINS = b"PK\x03\x04"
 _RESOURCE_FORKS = "__MACOSX"
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
@@ -46,9 +48,35 @@ class _Member:
     open: Callable[[], IO[bytes] | None]
 
 
+class _Budget:
+    """What an archive and all archives inside of it may unpack to together; their own bytes count as well.
+
+    Args:
+        size: Bytes of the outermost archive.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size, self._bytes, self._files = size, 0, 0
+
+    def spend(self, members: list[_Member], shown: str) -> None:
+        """Add the files of an archive, and refuse what is too much."""
+        self._files += len(members)
+        self._bytes += sum(member.size for member in members)
+        if self._files > _MOST_MEMBERS:
+            raise _refused(shown, f"{self._files} files")
+        if self._bytes > MOST_BYTES or self._bytes > max(_FREE_OF_RATIO, MOST_RATIO * self._size):
+            raise _refused(shown, f"{self._bytes} bytes in an archive of {self._size}")
+
+
 def is_archive(path: Path) -> bool:
     """Return whether a file is one that `unpack` can read."""
     return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+
+
+def begins_as_zip(path: Path) -> bool:
+    """Return whether a file begins as a zip does, also one whose end is missing."""
+    with path.open("rb") as stream:
+        return stream.read(len(_ZIP_BEGINS)) == _ZIP_BEGINS
 
 
 def unpack(archives: Sequence[Path], folder: Path, accept: Callable[[Path], None] | None = None) -> None:
@@ -67,7 +95,7 @@ def unpack(archives: Sequence[Path], folder: Path, accept: Callable[[Path], None
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     try:
         for archive in archives:
-            _unpack(archive, part, archive.name, 0)
+            _unpack(archive, part, archive.name, 0, _Budget(archive.stat().st_size))
         if accept is not None:
             accept(part)
         if folder.exists():
@@ -77,11 +105,11 @@ def unpack(archives: Sequence[Path], folder: Path, accept: Callable[[Path], None
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _unpack(archive: Path, folder: Path, shown: str, depth: int) -> None:
+def _unpack(archive: Path, folder: Path, shown: str, depth: int, budget: _Budget) -> None:
     """Unpack one archive, then those inside of it."""
-    size = archive.stat().st_size
     with _members(archive, shown) as members:
-        _check(members, size, shown)
+        budget.spend(members, shown)
+        _check(members, shown)
         needed, free = sum(member.size for member in members), _free(folder)
         if needed > free:
             raise OSError(errno.ENOSPC, f"unpacking {shown} needs {needed} bytes and {free} are free", str(folder))
@@ -91,10 +119,10 @@ def _unpack(archive: Path, folder: Path, shown: str, depth: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     inner = [folder / member.path for member in members if member.path.suffix.lower() in _SUFFIXES]
     for path in inner:
-        if is_archive(path):
+        if is_archive(path) or begins_as_zip(path):
             if depth == _DEEPEST:
                 raise _refused(shown, f"archives inside archives inside archives, such as {path.name}")
-            _unpack(path, path.parent, f"{shown}/{path.name}", depth + 1)
+            _unpack(path, path.parent, f"{shown}/{path.name}", depth + 1, budget)
             path.unlink()
 
 
@@ -118,6 +146,8 @@ def _members(archive: Path, shown: str) -> Iterator[list[_Member]]:
                 while tar.fileobj is not None and tar.fileobj.read(_CHUNK_BYTES):
                     pass  # the checksum of what is compressed stands at its end
         else:
+            if begins_as_zip(archive):
+                raise DataError(f"archive {shown} is cut off or damaged: its directory is missing.", "Get it again.")
             raise DataError(f"{archive} is neither a zip nor a tar file.", "Get the archive again.")
     except (*_BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -134,7 +164,7 @@ def _of_zip(opened: zipfile.ZipFile, shown: str) -> Iterator[_Member]:
             raise _refused(shown, f"a link or device, {entry.filename!r}")
         if entry.flag_bits & 1:
             raise _refused(shown, f"an encrypted member, {entry.filename!r}")
-        if not entry.is_dir() and path.parts[0] != _RESOURCE_FORKS:
+        if not entry.is_dir() and _is_data(path, shown):
             yield _Member(path, entry.file_size, functools.partial(opened.open, entry))
 
 
@@ -144,8 +174,15 @@ def _of_tar(opened: tarfile.TarFile, shown: str) -> Iterator[_Member]:
         path = _path(entry.name, shown)
         if not (entry.isfile() or entry.isdir()):
             raise _refused(shown, f"a link or device, {entry.name!r}")
-        if entry.isfile() and path.parts[0] != _RESOURCE_FORKS:
+        if entry.isfile() and _is_data(path, shown):
             yield _Member(path, entry.size, functools.partial(opened.extractfile, entry))
+
+
+def _is_data(path: PurePosixPath, shown: str) -> bool:
+    """Return whether a file is more than a resource fork; one that has the name of the folder itself is refused."""
+    if not path.parts:
+        raise _refused(shown, f"a file without a name, {str(path)!r}")
+    return path.parts[0] != _RESOURCE_FORKS
 
 
 def _path(name: str, shown: str) -> PurePosixPath:
@@ -153,25 +190,31 @@ def _path(name: str, shown: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))  # Windows reads both as separators
     if not name or path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
         raise _refused(shown, f"a path that leads out of its folder, {name!r}")
+    sizes = [len(part.encode("utf-8", "replace")) for part in path.parts]
+    if max(sizes, default=0) > _LONGEST_NAME or sum(sizes) + len(sizes) > _LONGEST_PATH:
+        raise _refused(shown, f"a name that is too long for a disk, {name!r}")
     return path
 
 
-def _check(members: list[_Member], size: int, shown: str) -> None:
-    """Refuse what is too much, and files that would be written twice."""
-    total, paths = sum(member.size for member in members), [str(member.path).casefold() for member in members]
-    if len(members) > _MOST_MEMBERS:
-        raise _refused(shown, f"{len(members)} files")
-    if total > MOST_BYTES or total > max(_FREE_OF_RATIO, MOST_RATIO * size):
-        raise _refused(shown, f"{total} bytes in an archive of {size}")
-    if len(set(paths)) < len(paths):
+def _check(members: list[_Member], shown: str) -> None:
+    """Refuse files that would be written twice, or that are a folder of another file."""
+    paths = [str(member.path).casefold() for member in members]
+    files = set(paths)
+    if len(files) < len(paths):
         twice = Counter(paths).most_common(1)[0][0]
         raise _refused(shown, f"two files {twice!r}")
+    for member in members:
+        if any(str(parent).casefold() in files for parent in member.path.parents):
+            raise _refused(shown, f"{str(member.path)!r} below what is a file")
 
 
 def _write(member: _Member, folder: Path, shown: str) -> None:
     """Write one member. The libraries read no more bytes than the archive announced for it."""
     target = folder / member.path
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):  # of the archive around this one
+        raise _refused(shown, f"{str(member.path)!r} below what is a file") from None
     source = member.open()
     if source is None:
         raise RuntimeError(f"{member.path} is no file")

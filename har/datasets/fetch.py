@@ -21,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from har.datasets.archive import is_archive, unpack
+from har.datasets.archive import begins_as_zip, is_archive, unpack
 from har.datasets.card import Archive, Card
 from har.datasets.download import check_archive, download
 from har.errors import DataError
@@ -136,6 +136,8 @@ def _given(card: Card, place: Path, raw: Path) -> Path:
     elif len(card.source.archives) > 1:
         names = ", ".join(archive.name for archive in card.source.archives)
         raise DataError(f"source of {card.name}: it needs {names}, and {place} is one file.", "Give their folder.")
+    elif not is_archive(place) and begins_as_zip(place):
+        raise DataError(f"source of {card.name}: {place} is a zip that is cut off or damaged.", "Get it again.")
     elif not is_archive(place):
         raise DataError(
             f"source of {card.name}: {place} is neither a folder nor a zip or tar archive.",

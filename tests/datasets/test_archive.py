@@ -205,3 +205,57 @@ def test_too_little_room_is_known_before_anything_is_written(tmp_path, monkeypat
         unpack([archive], tmp_path / "files")
     assert caught.value.errno == errno.ENOSPC
     assert _nothing_left(tmp_path, archive)
+
+
+@pytest.mark.parametrize("make", [_zip, _tar])
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["."], "a file without a name"),
+        (["a", "a/b.txt"], r"'a/b\.txt' below what is a file"),
+        (["A/b/c.txt", "a"], r"'A/b/c\.txt' below what is a file"),
+        (["x" * 256 + "/b.txt"], "a name that is too long for a disk, 'xxx"),
+        (["x/" * 3000 + "b.txt"], "a name that is too long for a disk, 'x/x"),
+    ],
+)
+def test_a_member_that_no_disk_can_hold_is_refused_by_its_name(tmp_path, make, names, message):
+    archive = make(tmp_path / "x", dict.fromkeys(names, b"1"))
+    with pytest.raises(DataError, match=message):
+        unpack([archive], tmp_path / "files")
+    assert _nothing_left(tmp_path, archive)
+
+
+def test_an_empty_name_is_refused(tmp_path):
+    archive = _zip(tmp_path / "x.zip", {zipfile.ZipInfo(""): b"1"})
+    with pytest.raises(DataError, match="''; it was not unpacked"):
+        unpack([archive], tmp_path / "files")
+
+
+def test_an_inner_archive_goes_not_below_a_file_of_the_outer(tmp_path):
+    inner = _zip(tmp_path / "inner.zip", {"a/b.txt": b"other"})
+    outer = _zip(tmp_path / "outer.zip", {"a": b"1", "inner.zip": inner.read_bytes()})
+    with pytest.raises(DataError, match=r"outer\.zip/inner\.zip holds 'a/b\.txt' below what is a file"):
+        unpack([outer], tmp_path / "files")
+    assert not (tmp_path / "files").exists()
+
+
+def test_a_zip_that_is_cut_off_is_called_so(tmp_path):
+    archive = _zip(tmp_path / "x.zip", {"a.txt": random.Random(1).randbytes(100_000)})
+    archive.write_bytes(archive.read_bytes()[:60_000])
+    with pytest.raises(DataError, match=r"x\.zip is cut off or damaged"):
+        unpack([archive], tmp_path / "files")
+    outer = _zip(tmp_path / "outer.zip", {"a/x.zip": archive.read_bytes()})
+    with pytest.raises(DataError, match=r"outer\.zip/x\.zip is cut off or damaged"):
+        unpack([outer], tmp_path / "files")
+
+
+@pytest.mark.parametrize(
+    ("most", "value", "message"), [("MOST_BYTES", 10_000, "bytes in"), ("_MOST_MEMBERS", 3, "4 f")]
+)
+def test_archives_inside_an_archive_share_what_it_may_hold(tmp_path, monkeypatch, most, value, message):
+    monkeypatch.setattr(har.datasets.archive, most, value)
+    inner = _zip(tmp_path / "inner.zip", {"a.txt": bytes(6_000)}).read_bytes()
+    unpack([_zip(tmp_path / "one.zip", {"1/inner.zip": inner})], tmp_path / "one")
+    with pytest.raises(DataError, match=message):
+        unpack([_zip(tmp_path / "two.zip", {"1/inner.zip": inner, "2/inner.zip": inner})], tmp_path / "two")
+    assert not (tmp_path / "two").exists()

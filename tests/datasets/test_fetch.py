@@ -250,6 +250,7 @@ def test_a_changed_file_does_not_have_the_cards_tree_hash(official, tmp_path):
         (lambda _: None, "there is no folder or file"),
         (lambda path: path.mkdir(), r"does not hold mHealth_subject\*\.log, nor m\.zip"),
         (lambda path: path.write_text("1,2"), "is neither a folder nor a zip or tar archive"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 and no end"), "is a zip that is cut off or damaged"),
         (lambda path: zipfile.ZipFile(path, "w").close(), "it was not opened"),
     ],
 )
