@@ -19,6 +19,8 @@ _SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".log")
 _SCANNED = 200  # files whose activities are listed
 _SUBJECT = re.compile(r"subj|user|person|particip|patient|^sub$|^p$|^s$|^id$|^u$", re.IGNORECASE)
 _AXIS = re.compile(r"^(.*?)[ ._-]*([xyz])$", re.IGNORECASE)
+_BROKEN_RATES_HZ = (12.5, 25.6, 31.25, 33.3, 51.2, 62.5, 102.4)  # of sensors, besides whole numbers
+_RATE_TOLERANCE = 0.003
 _SENSORS = {
     "accelerometer": re.compile(r"acc|^a$", re.IGNORECASE),
     "gyroscope": re.compile(r"gyr|rot|omega|angular|^w$|^g$", re.IGNORECASE),
@@ -227,9 +229,9 @@ def _listed(columns: list[Column]) -> str:
 
 
 def _plain_rate(rate_hz: float) -> float:
-    """Return the nominal rate that a measured one stands for: a whole number where it is within 2 % of one."""
-    nearest = round(rate_hz)
-    return float(nearest) if nearest and abs(rate_hz - nearest) <= 0.02 * nearest else round(rate_hz, 3)
+    """Return the nominal rate that a measured one stands for: a usual or whole one within 0.3 %, else itself."""
+    nearest = min([float(round(rate_hz)), *_BROKEN_RATES_HZ], key=lambda known: abs(known - rate_hz))
+    return nearest if nearest and abs(rate_hz - nearest) <= _RATE_TOLERANCE * nearest else round(rate_hz, 3)
 
 
 def _rate_remark(found: tuple[Column, str, float] | None, table: Sniffed) -> str:

@@ -1,5 +1,7 @@
 """Drafts: what is guessed about a folder of tables, and that the draft is a card that reads them."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,17 @@ def test_format_rate_and_unit_are_found(options, tmp_path):
     assert card.channels[0].unit == {1.0: "g", 1000.0: "mg"}.get(options.get("g", 9.81), "m/s²")
     assert [r.subject for r in found] == ["1", "2"]
     assert np.bincount(found[0].label_T).tolist() == [60, 60]
+
+
+@pytest.mark.parametrize("rate_hz", [12.5, 25.6, 31.25, 51.2, 62.5, 102.4, 19.86])
+def test_a_rate_that_is_no_whole_number_stays_so(rate_hz, tmp_path):
+    text = draft(write(tmp_path / "raw", {"s1.csv": table(rate_hz=rate_hz, unit=1e9)}))
+    assert f"\nrate_hz: {rate_hz}  #" in text
+
+
+def test_whole_milliseconds_do_not_bend_the_rate(tmp_path):
+    text = re.sub(r"(?m)^(\d+)\.\d+", r"\1", table(rate_hz=30, rows=400))
+    assert "\nrate_hz: 30  #" in draft(write(tmp_path / "raw", {"s1.csv": text}))
 
 
 def test_subjects_in_a_column_are_groups(tmp_path):
