@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from har.datasets.card import Card, Files, Format, Intervals, Source, Table
 from har.datasets.patterns import groups_of, problems_of
 from har.datasets.readers import READERS
 from har.datasets.units import SI
-from har.errors import candidates
+from har.errors import DataError, candidates
 
 _NEEDED = {"distribution": ("distribution", "version", "file", "sha256"), "download": ("archives",), "folder": ()}
 _JOINS = ("row", "time")
@@ -115,6 +116,24 @@ def _splits(card: Card) -> list[str]:
                 ]
                 seen[entry] = part
     return problems
+
+
+def check_splits(card: Card, subjects: list[str]) -> None:
+    """Hold the splits of a card that lists no subjects against those of its source.
+
+    Args:
+        card: Without contradictions; one that lists its subjects has had its splits held against them.
+        subjects: Of the source.
+
+    Raises:
+        DataError: A split names a subject that is not there.
+    """
+    for name, split in card.splits.items() if not card.subjects else ():
+        for part, entries in dataclasses.asdict(split).items():
+            for subject in (entry.split("/")[0] for entry in entries):
+                if subject not in subjects:
+                    what = f"{card.name}: splits.{name}.{part}: {subject!r} is not a subject of the source."
+                    raise DataError(what, candidates(subject, subjects))
 
 
 def _files(card: Card, files: Files) -> list[str]:

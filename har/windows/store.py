@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from numpy.typing import DTypeLike, NDArray
 
 from har.datasets.card import Card
+from har.datasets.consistency import check_splits
 from har.datasets.recipe import Recipe
 from har.datasets.recording import Recording, check, natural_order
 from har.datasets.registry import card_names
@@ -207,10 +208,12 @@ def check_facts(card: Card, counts: dict[str, Any], subjects: list[str]) -> list
         Every difference from facts that nobody has counted in the files.
 
     Raises:
-        DataError: Counted facts differ: then these are other files. Or there is nothing at all.
+        DataError: Counted facts differ: then these are other files. Or there is nothing at all, or a split names a
+            subject that is not there.
     """
     if counts["rows"] == 0:
         raise DataError(f"{card.name}: the source holds no recording.", "Give the right place with --source.")
+    check_splits(card, subjects)
     differences = []
     if card.subjects and natural_order(card.subjects) != subjects:
         differences.append(f"subjects {subjects} instead of {natural_order(card.subjects)}")

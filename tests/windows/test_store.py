@@ -1,10 +1,12 @@
 """Stores: what is written is what is read, and nothing damaged is read at all."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from har.datasets.card import Split
 from har.errors import DataError
 from har.windows.store import Store, write_store
 from tests.fakes.stores import plain_card, plain_recording
@@ -164,3 +166,13 @@ def test_a_changed_byte_is_found_by_verifying(folder):
     (folder / "signal.npy").write_bytes(content)
     with pytest.raises(DataError, match=r"holds a signal\.npy that was changed"):
         Store.open(folder).verify()
+
+
+def test_a_split_of_a_card_without_subjects_names_those_of_the_source(tmp_path, recordings):
+    good, bad = Split(train=("2",), test=("10/a",)), Split(train=("2",), test=("11",))
+    card = dataclasses.replace(plain_card(), subjects=(), splits={"mine": good})
+    write_store(tmp_path / "good", card, iter(recordings))
+    with pytest.raises(DataError, match=r"splits\.mine\.test: '11' is not a subject of the source") as caught:
+        write_store(tmp_path / "bad", dataclasses.replace(card, splits={"mine": bad}), iter(recordings))
+    assert "10" in caught.value.hint
+    assert not (tmp_path / "bad" / "manifest.json").exists()
