@@ -153,6 +153,8 @@ def _done(done: dict[str, Any], rate_hz: float) -> list[str]:
             f"  The clocks show {rates['median']:.6g} Hz (from {rates['lowest']:.6g} to {rates['highest']:.6g}); "
             f"the card says {done['nominal_hz']:g} Hz, the store has {rate_hz:g} Hz."
         )
+    if not done["rows_resampled"]:
+        lines.append("  Nothing was resampled: every row of the store is a row of the source.")
     lines += [f"  {done[key]:>9} {meaning}" for key, meaning in COUNTED.items() if done[key]]
     left_out = done["left_out"]
     lines += [

@@ -15,8 +15,8 @@ from har.windows.signal import Plan, Treated, prepare_recording
 
 # What is counted, in rows of a stream unless said otherwise.
 COUNTED = {
-    "rows_as_they_were": "samples of the store that are rows of the source, in the store's units",
-    "rows_resampled": "samples of the store that were filtered or interpolated",
+    "rows_as_they_were": "rows of the store are rows of the source, in the units of the store",
+    "rows_resampled": "rows of the store were computed from rows of the source: filtered or interpolated",
     "missing_timestamps": "rows without a timestamp, left out",
     "duplicated_timestamps": "rows that repeat a timestamp, left out",
     "backward_timestamps": "rows that are older than a row before them, left out",

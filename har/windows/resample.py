@@ -41,14 +41,19 @@ class Source:
         signal_TC: float64 (knots, channels); rows that were missing are filled by straight lines.
         rate_hz: Of the knots: exact where `is_regular`, else measured.
         is_regular: Whether knot k is at ``time_s[0] + k / rate_hz``.
-        filled_rows: Knots that the piece does not have.
+        filled_T: bool (knots,), whether the piece does not have the knot.
     """
 
     time_s: NDArray[np.float64]
     signal_TC: NDArray[np.float64]
     rate_hz: float
     is_regular: bool
-    filled_rows: int
+    filled_T: NDArray[np.bool_]
+
+    @property
+    def filled_rows(self) -> int:
+        """How many knots the piece does not have."""
+        return int(np.count_nonzero(self.filled_T))
 
 
 def source_of(piece: Piece, nominal_hz: float, measured_hz: float | None) -> Source:
@@ -67,18 +72,21 @@ def source_of(piece: Piece, nominal_hz: float, measured_hz: float | None) -> Sou
         signal_TC = (
             piece.signal_TC if rows == len(index_T) else _at(time_s, time_s[index_T], piece.signal_TC, np.interp)
         )
-        return Source(time_s, signal_TC, nominal_hz, is_regular=True, filled_rows=rows - len(index_T))
+        filled_T = np.ones(rows, bool)
+        filled_T[index_T] = False
+        return Source(time_s, signal_TC, nominal_hz, is_regular=True, filled_T=filled_T)
     rate_hz = measured_hz or nominal_hz
     step_s = np.diff(piece.time_s)
     parts = np.where(step_s > _HOLE_STEPS / rate_hz, np.rint(step_s * rate_hz), 1).astype(np.int64)
     if parts.max(initial=1) == 1:
-        return Source(piece.time_s, piece.signal_TC, rate_hz, is_regular=False, filled_rows=0)
+        filled_T = np.zeros(len(piece.time_s), bool)
+        return Source(piece.time_s, piece.signal_TC, rate_hz, is_regular=False, filled_T=filled_T)
     # Knot j of the step that begins at row i lies at t[i] + j / parts[i] * step[i].
     row = np.repeat(np.arange(len(parts)), parts)
     j = np.arange(len(row)) - np.repeat(np.cumsum(parts) - parts, parts)
     time_s = np.append(piece.time_s[row] + j / parts[row] * step_s[row], piece.time_s[-1])
     signal_TC = _at(time_s, piece.time_s, piece.signal_TC, np.interp)
-    return Source(time_s, signal_TC, rate_hz, is_regular=False, filled_rows=len(time_s) - len(piece.time_s))
+    return Source(time_s, signal_TC, rate_hz, is_regular=False, filled_T=np.append(j > 0, False))
 
 
 def on_grid(time_s: NDArray[np.float64], rate_hz: float) -> tuple[float, NDArray[np.int64]] | None:
@@ -97,6 +105,12 @@ def on_grid(time_s: NDArray[np.float64], rate_hz: float) -> tuple[float, NDArray
     if (high_s - low_s) * rate_hz > 2 * _GRID_TOLERANCE or np.any(np.diff(index_T) < 1):
         return None
     return (low_s + high_s) / 2, index_T
+
+
+def filled(source: Source, first_s: float, count: int) -> NDArray[np.bool_]:
+    """Return bool (count,): which of a regular piece's own samples, from the instant `first_s` on, were filled."""
+    begin = round((first_s - float(source.time_s[0])) * source.rate_hz)
+    return source.filled_T[begin : begin + count]
 
 
 def sample(source: Source, first_s: float, rate_hz: float, count: int) -> tuple[NDArray[np.float64], bool]:

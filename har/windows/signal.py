@@ -250,23 +250,27 @@ def _joined(
     last = math.floor((stop_s - origin_s) * plan.rate_hz + resample.ROUNDING)
     time_s = origin_s + np.arange(first, last + 1) / plan.rate_hz
     if len(tracks) == 1:
-        signal_TC, is_own = _taken(chosen[0], time_s, plan.rate_hz)
-        counts["rows_as_they_were" if is_own else "rows_resampled"] += len(time_s)
-        return signal_TC, time_s
-    signal_TC = np.empty((len(time_s), len(plan.channels.taken)))
-    are_own = True
-    for track, piece in zip(tracks, chosen, strict=True):
-        signal_TC[:, track.columns], is_own = _taken(piece, time_s, plan.rate_hz)
-        are_own = are_own and is_own
-    counts["rows_as_they_were" if are_own else "rows_resampled"] += len(time_s)
+        signal_TC, own_T = _taken(chosen[0], time_s, plan.rate_hz)
+    else:
+        signal_TC, own_T = np.empty((len(time_s), len(plan.channels.taken))), np.ones(len(time_s), bool)
+        for track, piece in zip(tracks, chosen, strict=True):
+            signal_TC[:, track.columns], are_own_T = _taken(piece, time_s, plan.rate_hz)
+            own_T &= are_own_T
+    own = int(np.count_nonzero(own_T))
+    counts.update(rows_as_they_were=own, rows_resampled=len(time_s) - own)
     return signal_TC, time_s
 
 
-def _taken(piece: resample.Source, time_s: NDArray[np.float64], rate_hz: float) -> tuple[NDArray[np.float64], bool]:
-    """Return a piece at instants of the grid; `sample` needs one at least."""
+def _taken(
+    piece: resample.Source, time_s: NDArray[np.float64], rate_hz: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return a piece at instants of the grid, and which of them are rows of the source; `sample` needs one at least."""
     if len(time_s) == 0:
-        return np.empty((0, piece.signal_TC.shape[1])), True
-    return resample.sample(piece, float(time_s[0]), rate_hz, len(time_s))
+        return np.empty((0, piece.signal_TC.shape[1])), np.ones(0, bool)
+    signal_TC, is_own = resample.sample(piece, float(time_s[0]), rate_hz, len(time_s))
+    if not is_own:
+        return signal_TC, np.zeros(len(time_s), bool)
+    return signal_TC, ~resample.filled(piece, float(time_s[0]), len(time_s))
 
 
 _OUT_OF_REACH = -2

@@ -69,7 +69,7 @@ def test_another_recipe_is_prepared_under_its_own_name(tmp_path, capsys):
     assert main([*args, "--magnitude", "gravity,body-acceleration", "--jobs", "2"]) == 0
     out = capsys.readouterr().out
     assert "live: 140 recordings of 10 subjects" in out
-    assert "samples of the store that were filtered or interpolated" in out
+    assert "rows of the store were computed from rows of the source" in out
     store = Store.open(tmp_path / "data" / "prepared" / "live")
     assert store.rate_hz == 25
     assert store.channels[-2:] == ["gravity_wrist_magnitude", "body_acceleration_wrist_magnitude"]
@@ -102,7 +102,8 @@ def test_what_was_done_is_said(tmp_path, monkeypatch, capsys):
     assert main(["prepare", "spar", "--leave-out-empty", "--as", "mine"]) == 0
     out = capsys.readouterr().out
     assert "The clocks show 50 Hz (from 50 to 50); the card says 50 Hz, the store has 50 Hz." in out
-    assert "       60 samples of the store that are rows of the source" in out
+    assert "       60 rows of the store are rows of the source" in out
+    assert "Nothing was resampled: every row of the store is a row of the source." in out
     assert "        1 gaps that ended a recording" in out
     assert "        6 of them, values that were interpolated" in out
     assert "left out: subject 2, trial a: no row has a value in every channel" in out

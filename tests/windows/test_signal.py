@@ -98,6 +98,13 @@ def test_no_sample_is_invented_across_a_gap(data):
     assert treated.counts["gaps"] == len(pieces) - 1
 
 
+def test_rows_that_were_filled_are_no_rows_of_the_source():
+    treated = treat(raw(stream(np.arange(28.0), np.delete(np.arange(30) / 10, [7, 8]))))
+    assert treated.counts["rows_as_they_were"] == 28
+    assert treated.counts["rows_resampled"] == 2
+    assert treated.counts["interpolated_rows"] == 2
+
+
 def test_recordings_that_a_gap_divided_say_when_they_begin():
     time_s = [5.0, 5.1, 5.2, 9.2, 9.3]
     one, other = treat(raw(stream([0, 1, 2, 3, 4], time_s), labels=[0, 0, 1, 1, 2])).recordings
