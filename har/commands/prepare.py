@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
+from pathlib import Path
 from typing import Any
 
 from har.commands.interrupt import termination_as_interrupt
 from har.commands.parser import CommandParser
 from har.datasets.card import Card
+from har.datasets.gathering import unmatched
 from har.datasets.recipe import Gravity, Recipe
 from har.datasets.registry import find_card
 from har.windows.account import COUNTED
@@ -21,6 +24,7 @@ har prepare spar --rate-hz 25 --sensors accelerometer --gravity causal --as spar
 har prepare spar --source ~/Downloads/watch_dataset.npy
 har prepare my-card.yaml --source ~/recordings --root /data/har"""
 _GRAVITY = ("zero-phase", "causal", "none")
+_NAMED = 5  # files that were not read
 _SHOWN = 10  # recordings that were left out; the manifest has them all
 
 
@@ -53,7 +57,21 @@ def main(args: list[str]) -> int:
             )
         print(f"{name}: {_said(card, Store.open(store_folder(name, options.root)))}")
     print(f"Store: {store_folder(name, options.root)}")
+    if options.source is not None:
+        _warn_of_unmatched(card, Path(options.source))
     return 0
+
+
+def _warn_of_unmatched(card: Card, source: Path) -> None:
+    """Say which files of a person's own folder were not read: a name written otherwise loses a recording."""
+    names = unmatched(card, source)
+    if names:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        print(
+            f"Warning: files in {source} that no path of the card matches, and that were not read ({len(names)}): "
+            f"{', '.join(names[:_NAMED])}{more}.",
+            file=sys.stderr,
+        )
 
 
 def _parse(args: list[str]) -> argparse.Namespace:

@@ -64,11 +64,33 @@ def source_sha256(card: Card, source: Path) -> str | None:
     """
     if card.files is None or card.source.kind != "folder":
         return None
-    patterns = [table.path for table in card.files.tables]
-    if card.files.label is not None and card.files.label.intervals is not None:
-        patterns.append(card.files.label.intervals.path)
-    names = {name for pattern in patterns for name, _ in find(source, pattern)}
-    return tree_sha256(source, [source / name for name in names])
+    return tree_sha256(source, [source / name for name in _read_names(card.files, source)])
+
+
+def unmatched(card: Card, source: Path) -> list[str]:
+    """Return files of a person's own folder that look like data and that no pattern of the card matches.
+
+    Args:
+        card: Any card; an official source has other files beside its data, so that there nothing is unmatched.
+        source: The folder.
+
+    Returns:
+        Names relative to the source, in natural order, that end as a table's path does (`.csv`).
+    """
+    if card.files is None or card.source.kind != "folder" or not source.is_dir():
+        return []
+    endings = {Path(table.path).suffix for table in card.files.tables}
+    there = [path.relative_to(source) for path in source.rglob("*") if path.suffix in endings and path.is_file()]
+    names = {path.as_posix() for path in there if not any(part.startswith(".") for part in path.parts)}
+    return natural_order(names - _read_names(card.files, source))
+
+
+def _read_names(files: Files, source: Path) -> set[str]:
+    """Return the files that the patterns of a card match."""
+    patterns = [table.path for table in files.tables]
+    if files.label is not None and files.label.intervals is not None:
+        patterns.append(files.label.intervals.path)
+    return {name for pattern in patterns for name, _ in find(source, pattern)}
 
 
 def _pieces(files: Files, source: Path, pattern: str, names: list[str]) -> dict[tuple[str, ...], dict[str, str]]:

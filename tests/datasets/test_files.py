@@ -6,6 +6,8 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from har.__main__ import main
+from har.datasets.gathering import unmatched
 from har.errors import DataError
 from tests.datasets.own import all_of, card_with, lines, write
 
@@ -138,6 +140,23 @@ def test_tables_joined_by_row_must_agree_about_their_groups(tmp_path):
     (folder / "acc.csv").write_text("who,ax\nu,1\nu,2\n")
     with pytest.raises(DataError, match=r"acc\.csv, line 3: subject u, but .*gyro\.csv, line 3 has subject v"):
         all_of(card, folder)
+
+
+def test_files_of_the_same_kind_that_no_path_matches_are_named(tmp_path, capsys):
+    good = lines(*["1,2,3,walk"] * 60)
+    others = {f"1/Day{i}.csv": good for i in (10, 9, 1, 2, 3, 4)}
+    files = {"1/day1.csv": good, "1/.day2.csv": good, "notes.txt": "x", **others}
+    folder = write(tmp_path / "raw", files)
+    card = card_with(tmp_path, files={"path": "{subject}/day{trial:d}.csv"})
+    assert unmatched(card, folder) == [f"1/Day{i}.csv" for i in (1, 2, 3, 4, 9, 10)]
+    words = ["prepare", str(tmp_path / "mine.yaml"), "--source", str(folder), "--root", str(tmp_path / "data")]
+    assert main(words) == 0
+    warning = capsys.readouterr().err
+    assert "not read (6): 1/Day1.csv, 1/Day2.csv, 1/Day3.csv, 1/Day4.csv, 1/Day9.csv and 1 more." in warning
+    for name in others:
+        (folder / name).unlink()
+    assert main(words) == 0
+    assert not capsys.readouterr().err
 
 
 def test_pieces_are_chained_in_natural_order(tmp_path):
