@@ -13,6 +13,7 @@ from har.datasets.patterns import find
 from har.datasets.recording import natural_order
 from har.datasets.sniff import Sniffed, label_columns, sniff, time_column
 from har.datasets.tables import Column, read_table
+from har.datasets.units import SI
 from har.errors import DataError
 
 _SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".log")
@@ -21,6 +22,9 @@ _SUBJECT = re.compile(r"subj|user|person|particip|patient|^sub$|^p$|^s$|^id$|^u$
 _AXIS = re.compile(r"^(.*?)[ ._-]*([xyz])$", re.IGNORECASE)
 _BROKEN_RATES_HZ = (12.5, 25.6, 31.25, 33.3, 51.2, 62.5, 102.4)  # of sensors, besides whole numbers
 _RATE_TOLERANCE = 0.003
+_BRACKETED = re.compile(r"^(.*?)\s*[\[(]([^\])]*)[\])]\s*$")  # acc_x [g]
+_SUFFIXED = re.compile(r"^(.*[xyz])_(dps|g|mg|ms2|rads|ut)$", re.IGNORECASE)  # gyro_z_dps
+_UNITS = {"dps": "°/s", "ms2": "m/s²", "m/s^2": "m/s²", "m/s**2": "m/s²", "rads": "rad/s", "ut": "µT", "μT": "µT"}
 _SENSORS = {
     "accelerometer": re.compile(r"acc|^a$", re.IGNORECASE),
     "gyroscope": re.compile(r"gyr|rot|omega|angular|^w$|^g$", re.IGNORECASE),
@@ -70,7 +74,7 @@ def draft(folder: Path) -> str:
     lines += _label(table, labels, groups)
     left = [table.named(c) for c in [*table.numbers, *table.words] if c not in taken and c not in _used(columns)]
     if left:
-        lines.append(f"# Columns that are left out: {', '.join(dict.fromkeys(left))}")
+        lines.append(f"# Columns that are left out: {', '.join(dict.fromkeys(left))}. CHECK")
     if "subject" not in groups and not in_column:
         lines.append(
             "# Nothing says who the subject is: put {subject} into the path, or give groups: {subject: COLUMN}."
@@ -136,7 +140,7 @@ def _channels(table: Sniffed, taken: set[Column]) -> tuple[list[str], dict[str, 
     """Return the lines of the channels, and the columns of each group of axes."""
     columns: dict[str, list[Column]] = {}
     for column in table.numbers:
-        axis = _AXIS.match(table.named(column)) if isinstance(column, str) else None
+        axis = _AXIS.match(_bare(table.named(column))[0]) if isinstance(column, str) else None
         if column not in taken and axis:
             name = re.sub(r"[^a-z0-9]+", "_", axis[1].lower()).strip("_") or "signal"
             columns.setdefault(name, []).append(column)
@@ -145,15 +149,26 @@ def _channels(table: Sniffed, taken: set[Column]) -> tuple[list[str], dict[str, 
         columns = {"signal": [column for column in table.numbers if column not in taken]}
     lines = []
     for name, given in columns.items():
-        axes = [_AXIS.match(table.named(c)) for c in given]
+        axes = [_AXIS.match(_bare(table.named(c))[0]) for c in given]
         letters = [a[2].lower() if a else str(i + 1) for i, a in enumerate(axes)]
         norm = float(np.nanmedian(np.linalg.norm([table.numbers[c] for c in given], axis=0)))
         sensor = next((sensor for sensor, known in _SENSORS.items() if known.search(name)), "accelerometer")
-        unit = _unit(sensor, norm)
+        stated = {_bare(table.named(column))[1] for column in given}
+        unit = next(iter(stated)) if len(stated) == 1 and stated <= SI.keys() else _unit(sensor, norm)
+        odd = f"the header says {', '.join(sorted(stated - {""}))}; " if stated - {""} - SI.keys() else ""
         quoted = ", ".join(letter if letter.isalpha() else json.dumps(letter) for letter in letters)
         values = f"name: {name}, axes: [{quoted}], sensor: {sensor}, site: wrist, unit: {unit}"
-        lines.append(f"  - {{{values}}}  # median length {norm:.3g}. CHECK")
+        lines.append(f"  - {{{values}}}  # {odd}median length {norm:.3g}. CHECK")
     return lines, columns
+
+
+def _bare(name: str) -> tuple[str, str]:
+    """Return the name of a column without the unit that it ends with, and the unit as cards write it; else ''."""
+    found = _BRACKETED.match(name) or _SUFFIXED.match(name)
+    if not found:
+        return name, ""
+    unit = found[2].strip()
+    return found[1], _UNITS.get(unit, _UNITS.get(unit.lower(), unit))
 
 
 def _unit(sensor: str, norm: float) -> str:

@@ -86,6 +86,26 @@ def test_whole_milliseconds_do_not_bend_the_rate(tmp_path):
     assert "\nrate_hz: 30  #" in draft(write(tmp_path / "raw", {"s1.csv": text}))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "unit", "remark"),
+    [
+        ("acc_{} [mg]", "mg", ""),
+        ("Acceleration {} (m/s^2)", "m/s²", ""),
+        ("acc_{}_g", "g", ""),
+        ("gyro_{}_dps", "°/s", ""),
+        ("acc_{} [LSB]", "m/s²", "the header says LSB; "),
+    ],
+)
+def test_units_in_headers_are_taken(pattern, unit, remark, tmp_path):
+    text = table()
+    for axis in "xyz":
+        text = text.replace(f"acc_{axis}", pattern.format(axis), 1)
+    card, found, said = drafted(tmp_path, {"s1.csv": text, "s2.csv": text})
+    assert [channel.unit for channel in card.channels] == [unit] * 3
+    assert len(found) == 2
+    assert f"# {remark}median" in said
+
+
 def test_subjects_in_a_column_are_groups(tmp_path):
     rows = table().splitlines()
     text = "\n".join([f"user,{rows[0]}", *(f"{'ab'[i >= 60]},{row}" for i, row in enumerate(rows[1:]))])
