@@ -155,7 +155,8 @@ def _channels(table: Sniffed, taken: set[Column]) -> tuple[list[str], dict[str, 
         sensor = next((sensor for sensor, known in _SENSORS.items() if known.search(name)), "accelerometer")
         stated = {_bare(table.named(column))[1] for column in given}
         unit = next(iter(stated)) if len(stated) == 1 and stated <= SI.keys() else _unit(sensor, norm)
-        odd = f"the header says {', '.join(sorted(stated - {""}))}; " if stated - {""} - SI.keys() else ""
+        strange = sorted(stated - {""} - SI.keys())
+        odd = f"the header says {', '.join(strange)}; " if strange else ""
         quoted = ", ".join(letter if letter.isalpha() else json.dumps(letter) for letter in letters)
         values = f"name: {name}, axes: [{quoted}], sensor: {sensor}, site: wrist, unit: {unit}"
         lines.append(f"  - {{{values}}}  # {odd}median length {norm:.3g}. CHECK")
