@@ -175,7 +175,7 @@ def measure(
         for layer in layers.values():
             layer.train()
         order = _pass(network, layers, batches, forward, collectors)
-    return _require_finite({name: _from_moments(layers[name], *collectors[name].moments()) for name in order})
+    return _require_finite({name: buffers_of(layers[name], *collectors[name].moments()) for name in order})
 
 
 def measure_by_layer(
@@ -214,7 +214,7 @@ def measure_by_layer(
         for place, name in enumerate(order):
             collector = Pooled()
             _pass(network, {name: layers[name]}, batches, forward, {name: collector})
-            measured = _from_moments(layers[name], *collector.moments())
+            measured = buffers_of(layers[name], *collector.moments())
             found[name] = measured if adapt is None else adapt(place, len(order), own[name], measured)
             write(network, {name: found[name]})
     return found
@@ -242,7 +242,7 @@ def adapted(network: nn.Module, batch: Any, adapt: Adapt | None = None, *, forwa
     def take(name: str, x: Tensor) -> None:
         collector = Pooled()
         collector.add(x)
-        measured = _from_moments(layers[name], *collector.moments())
+        measured = buffers_of(layers[name], *collector.moments())
         place = places.setdefault(name, len(places))
         write(network, {name: measured if adapt is None else adapt(place, len(layers), own[name], measured)})
 
@@ -291,8 +291,8 @@ def _keeps_running(layer: nn.Module) -> bool:
     return isinstance(layer, _BatchNorm) and layer.running_mean is not None
 
 
-def _from_moments(layer: nn.Module, mean_C: Tensor, variance_C: Tensor) -> dict[str, Tensor]:
-    """Return the buffers of a layer that stand for a population of these moments."""
+def buffers_of(layer: nn.Module, mean_C: Tensor, variance_C: Tensor) -> dict[str, Tensor]:
+    """Return the buffers, by name, in which a statistics layer stores a population of these moments, float64."""
     if isinstance(layer, BatchStatistics):
         return layer.statistics_from(mean_C, variance_C)
     return {"running_mean": mean_C, "running_var": variance_C}
