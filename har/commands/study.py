@@ -16,7 +16,8 @@ from har.errors import UsageError
 
 if TYPE_CHECKING:
     from har.study.conduct import Survey
-    from har.study.plan import Plan, PlannedRun
+    from har.study.plan import Plan
+    from har.study.runs import PlannedRun
 
 _EXAMPLES = """
 har study configs/studies/bn-placement.yaml                 one repeat, one worker per core
@@ -181,7 +182,7 @@ def _judge(plan: Plan) -> list[Path]:
     from har.evaluation.gathering import gather
     from har.evaluation.report import write_report
     from har.evaluation.scores import DEFAULT_POLICY
-    from har.study.plan import caveats
+    from har.study.record import caveats
 
     gathered = gather(plan.folder)
     result = judge(plan.folder, gathered, DEFAULT_POLICY)

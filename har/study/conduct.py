@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from har.study.execute import RUNNER, Outcome, Task, execute
-from har.study.plan import Plan, PlannedRun, check_folds, command_line, save_plan
+from har.study.plan import Plan
 from har.study.progress import Progress, duration
+from har.study.record import check_folds, command_line, save_plan
+from har.study.runs import PlannedRun
 from har.study.states import State, clear, lost_files, read_record, states
 
 # Seconds of one optimiser step and of the rest of a run (indexing, prediction), for an estimate before any run has

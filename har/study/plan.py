@@ -7,54 +7,18 @@ folder makes the same run again.
 
 from __future__ import annotations
 
-import copy
-import json
-import os
-import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from har.datasets.registry import card_names, get_card
 from har.errors import UsageError, unknown
-from har.files import runs_root, write_json
-from har.seeds import derive_seed
+from har.files import runs_root
 from har.study.definition import Study, is_safe_name, override_problem
+from har.study.runs import PlannedRun, fill, run_seed
 from har.windows.prepare import open_store, prepare, store_folder
-from har.windows.splits import Fold, load_folds, save_folds
-
-# What the report's protocol box shows: settings that hold for every run. A setting that variants differ in is no part
-# of the protocol and is left out.
-_PROTOCOL_KEYS = {
-    "data": ("window_s", "step_s", "label_rule", "min_purity", "null", "activities", "batch_size"),
-    "model": ("learner", "scaling", "learning_rate", "weight_decay"),
-    "trainer": ("max_steps", "val_check_interval"),
-}
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One run of a study.
-
-    Attributes:
-        variant: Name of the variant.
-        fold: Its training, validation and test subjects.
-        repeat: Number of the repeat, from 0.
-        folder: The run folder.
-        config: The complete configuration.
-    """
-
-    variant: str
-    fold: Fold
-    repeat: int
-    folder: Path
-    config: dict[str, Any]
-
-    @property
-    def label(self) -> str:
-        """Return the run in words, as progress and lists show it."""
-        return f"{self.variant}  {self.fold.name}  repeat-{self.repeat}"
+from har.windows.splits import Fold
 
 
 @dataclass(frozen=True)
@@ -94,22 +58,6 @@ class Plan:
     folds: tuple[Fold, ...]
     runs: tuple[PlannedRun, ...]
     options: Options
-
-
-def run_seed(study_seed: int, fold: str, repeat: int) -> int:
-    """Return the seed of a run: the same for all variants, another one in every fold and repeat.
-
-    Sharing one list of seeds over the folds would make the test of a contrast too ready to reject.
-
-    Args:
-        study_seed: The study's seed.
-        fold: Name of the fold.
-        repeat: Number of the repeat.
-
-    Returns:
-        An integer in [0, 2³¹).
-    """
-    return derive_seed(study_seed, fold, repeat)
 
 
 def make_plan(study: Study, options: Options | None = None) -> Plan:
@@ -207,119 +155,3 @@ def _runs(
                 filled = fill(config, fold.name, run_seed(study.seed, fold.name, repeat))
                 runs.append(PlannedRun(variant, fold, repeat, place, filled))
     return tuple(runs)
-
-
-def fill(config: dict[str, Any], fold: str, seed: int) -> dict[str, Any]:
-    """Return a copy of a complete configuration for one fold and seed, without parsing it once more."""
-    filled = copy.deepcopy(config)
-    filled["data"]["fold"] = fold
-    filled["seed_everything"] = seed
-    return filled
-
-
-def save_plan(plan: Plan) -> None:
-    """Write ``folds.json`` and ``study.json`` into the study folder.
-
-    Args:
-        plan: The plan.
-
-    Raises:
-        UsageError: The folder has other folds from an earlier start.
-    """
-    check_folds(plan)
-    save_folds(plan.folder / "folds.json", list(plan.folds))
-    write_json(plan.folder / "study.json", record(plan))
-
-
-def check_folds(plan: Plan) -> None:
-    """Refuse a study folder that was begun with other folds: its runs could not be paired with new ones.
-
-    Raises:
-        UsageError: When ``folds.json`` is there and differs.
-    """
-    path = plan.folder / "folds.json"
-    if not path.exists():
-        return
-    before = {fold.name: fold for fold in load_folds(path)}
-    now = {fold.name: fold for fold in plan.folds}
-    if before != now:
-        name = next(name for name in (*now, *before) if before.get(name) != now.get(name))
-        raise UsageError(
-            f"{path} has other folds than are asked for now (first difference: {name}).",
-            f"Use another place with --runs FOLDER, or delete {plan.folder} to begin anew.",
-        )
-
-
-def record(plan: Plan) -> dict[str, Any]:
-    """Return the content of ``study.json``: the study as it is run, for evaluation and report."""
-    study = plan.study
-    return {
-        "name": study.name,
-        "question": study.question,
-        "data_set": plan.data_set,
-        "base": Path(os.path.normpath(study.base)).as_posix(),
-        "file": study.file.as_posix(),
-        "variants": study.variants,
-        "overrides": dict(plan.options.overrides or {}),
-        "contrasts": [asdict(contrast) for contrast in study.contrasts],
-        "inferences": list(study.inferences),
-        "repeats": study.repeats,
-        "seed": study.seed,
-        "folds": [fold.record() for fold in plan.folds],
-        "protocol": protocol_of(plan),
-        "runs": [
-            {
-                "variant": run.variant,
-                "fold": run.fold.name,
-                "repeat": run.repeat,
-                "folder": run.folder.relative_to(plan.folder).as_posix(),
-            }
-            for run in plan.runs
-        ],
-        "notes": [*study.notes, *caveats(plan)],
-        "command": command_line(plan),
-    }
-
-
-def protocol_of(plan: Plan) -> dict[str, Any]:
-    """Return how subjects are divided, and the settings of the runs that all of them share."""
-    shared = {key: value for key, value in asdict(plan.study.protocol).items() if value is not None}
-    for section, keys in _PROTOCOL_KEYS.items():
-        for key in keys:
-            values = [run.config[section].get(key) for run in plan.runs]
-            if all(value == values[0] for value in values):
-                shared[key] = values[0]
-    return shared
-
-
-def caveats(plan: Plan) -> list[str]:
-    """Return what a reader of the results must know of this design, and what to type for a better one."""
-    study = plan.study
-    notes = []
-    if study.repeats == 1:
-        notes.append(
-            "One repeat per fold was used, so a variant's score includes the chance of its one seed; "
-            f"three repeats: {command_line(plan, repeats=3)}"
-        )
-    else:
-        notes.append(f"{study.repeats} repeats per fold were used, each with a seed of its own.")
-    rates = {run.variant: run.config["model"]["learning_rate"] for run in plan.runs}
-    if len(set(rates.values())) == 1:
-        rate = next(iter(rates.values()))
-        notes.append(f"The learning rate was matched: {rate:g} for every variant, tuned for none of them.")
-    else:
-        listed = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
-        notes.append(f"The variants have learning rates of their own: {listed}.")
-    return notes
-
-
-def command_line(plan: Plan, repeats: int | None = None) -> str:
-    """Return the command that makes this study, or the same with another number of repeats."""
-    options = plan.options
-    given = {"--data": options.data, "--runs": options.runs, "--root": options.root}
-    words = ["har", "study", str(plan.study.file)]
-    words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    words += ["--repeats", str(plan.study.repeats if repeats is None else repeats)]
-    for key, value in (options.overrides or {}).items():
-        words += ["--set", f"{key}={json.dumps(value)}"]  # JSON is YAML, on one line
-    return shlex.join(words)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from har.errors import HarError
 from har.study.conduct import Survey
-from har.study.plan import PlannedRun
+from har.study.runs import PlannedRun
 
 if TYPE_CHECKING:
     from har.training.datamodule import HarDataModule

@@ -17,7 +17,7 @@ from har.errors import DataError, UsageError
 from har.evaluation.predictions import predictions_file
 from har.evaluation.scores import scores_file
 from har.norms.inferences import RUNNING
-from har.study.plan import PlannedRun
+from har.study.runs import PlannedRun
 
 _SHOWN_KEYS = 5
 _PARQUET = b"PAR1"  # the first and the last four bytes of every Parquet file

@@ -17,7 +17,9 @@ from har.commands.study import _overrides, _parser
 from har.errors import DataError, UsageError
 from har.study import plan as planning
 from har.study.definition import load_study
-from har.study.plan import Options, Plan, caveats, command_line, fill, make_plan, record, run_seed, save_plan
+from har.study.plan import Options, Plan, make_plan
+from har.study.record import caveats, command_line, record, save_plan
+from har.study.runs import fill, run_seed
 from har.windows.prepare import prepare
 from tests.datasets import own
 from tests.study.small import fold, write_study

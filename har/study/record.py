@@ -1,0 +1,131 @@
+"""What a study folder says of its study: ``folds.json`` and ``study.json``, which evaluation and report read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from har.errors import UsageError
+from har.files import write_json
+from har.study.plan import Plan
+from har.windows.splits import load_folds, save_folds
+
+# What the report's protocol box shows: settings that hold for every run. A setting that variants differ in is no part
+# of the protocol and is left out.
+_PROTOCOL_KEYS = {
+    "data": ("window_s", "step_s", "label_rule", "min_purity", "null", "activities", "batch_size"),
+    "model": ("learner", "scaling", "learning_rate", "weight_decay"),
+    "trainer": ("max_steps", "val_check_interval"),
+}
+
+
+def save_plan(plan: Plan) -> None:
+    """Write ``folds.json`` and ``study.json`` into the study folder.
+
+    Args:
+        plan: The plan.
+
+    Raises:
+        UsageError: The folder has other folds from an earlier start.
+    """
+    check_folds(plan)
+    save_folds(plan.folder / "folds.json", list(plan.folds))
+    write_json(plan.folder / "study.json", record(plan))
+
+
+def check_folds(plan: Plan) -> None:
+    """Refuse a study folder that was begun with other folds: its runs could not be paired with new ones.
+
+    Raises:
+        UsageError: When ``folds.json`` is there and differs.
+    """
+    path = plan.folder / "folds.json"
+    if not path.exists():
+        return
+    before = {fold.name: fold for fold in load_folds(path)}
+    now = {fold.name: fold for fold in plan.folds}
+    if before != now:
+        name = next(name for name in (*now, *before) if before.get(name) != now.get(name))
+        raise UsageError(
+            f"{path} has other folds than are asked for now (first difference: {name}).",
+            f"Use another place with --runs FOLDER, or delete {plan.folder} to begin anew.",
+        )
+
+
+def record(plan: Plan) -> dict[str, Any]:
+    """Return the content of ``study.json``: the study as it is run, for evaluation and report."""
+    study = plan.study
+    return {
+        "name": study.name,
+        "question": study.question,
+        "data_set": plan.data_set,
+        "base": Path(os.path.normpath(study.base)).as_posix(),
+        "file": study.file.as_posix(),
+        "variants": study.variants,
+        "overrides": dict(plan.options.overrides or {}),
+        "contrasts": [asdict(contrast) for contrast in study.contrasts],
+        "inferences": list(study.inferences),
+        "repeats": study.repeats,
+        "seed": study.seed,
+        "folds": [fold.record() for fold in plan.folds],
+        "protocol": protocol_of(plan),
+        "runs": [
+            {
+                "variant": run.variant,
+                "fold": run.fold.name,
+                "repeat": run.repeat,
+                "folder": run.folder.relative_to(plan.folder).as_posix(),
+            }
+            for run in plan.runs
+        ],
+        "notes": [*study.notes, *caveats(plan)],
+        "command": command_line(plan),
+    }
+
+
+def protocol_of(plan: Plan) -> dict[str, Any]:
+    """Return how subjects are divided, and the settings of the runs that all of them share."""
+    shared = {key: value for key, value in asdict(plan.study.protocol).items() if value is not None}
+    for section, keys in _PROTOCOL_KEYS.items():
+        for key in keys:
+            values = [run.config[section].get(key) for run in plan.runs]
+            if all(value == values[0] for value in values):
+                shared[key] = values[0]
+    return shared
+
+
+def caveats(plan: Plan) -> list[str]:
+    """Return what a reader of the results must know of this design, and what to type for a better one."""
+    study = plan.study
+    notes = []
+    if study.repeats == 1:
+        notes.append(
+            "One repeat per fold was used, so a variant's score includes the chance of its one seed; "
+            f"three repeats: {command_line(plan, repeats=3)}"
+        )
+    else:
+        notes.append(f"{study.repeats} repeats per fold were used, each with a seed of its own.")
+    rates = {run.variant: run.config["model"]["learning_rate"] for run in plan.runs}
+    if len(set(rates.values())) == 1:
+        rate = next(iter(rates.values()))
+        notes.append(f"The learning rate was matched: {rate:g} for every variant, tuned for none of them.")
+    else:
+        listed = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
+        notes.append(f"The variants have learning rates of their own: {listed}.")
+    return notes
+
+
+def command_line(plan: Plan, repeats: int | None = None) -> str:
+    """Return the command that makes this study, or the same with another number of repeats."""
+    options = plan.options
+    given = {"--data": options.data, "--runs": options.runs, "--root": options.root}
+    words = ["har", "study", str(plan.study.file)]
+    words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    words += ["--repeats", str(plan.study.repeats if repeats is None else repeats)]
+    for key, value in (options.overrides or {}).items():
+        words += ["--set", f"{key}={json.dumps(value)}"]  # JSON is YAML, on one line
+    return shlex.join(words)

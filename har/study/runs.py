@@ -1,0 +1,59 @@
+"""One run of a study before it is made: where it stands, and the complete configuration that it will have."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from har.seeds import derive_seed
+from har.windows.splits import Fold
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study.
+
+    Attributes:
+        variant: Name of the variant.
+        fold: Its training, validation and test subjects.
+        repeat: Number of the repeat, from 0.
+        folder: The run folder.
+        config: The complete configuration.
+    """
+
+    variant: str
+    fold: Fold
+    repeat: int
+    folder: Path
+    config: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Return the run in words, as progress and lists show it."""
+        return f"{self.variant}  {self.fold.name}  repeat-{self.repeat}"
+
+
+def run_seed(study_seed: int, fold: str, repeat: int) -> int:
+    """Return the seed of a run: the same for all variants, another one in every fold and repeat.
+
+    Sharing one list of seeds over the folds would make the test of a contrast too ready to reject.
+
+    Args:
+        study_seed: The study's seed.
+        fold: Name of the fold.
+        repeat: Number of the repeat.
+
+    Returns:
+        An integer in [0, 2³¹).
+    """
+    return derive_seed(study_seed, fold, repeat)
+
+
+def fill(config: dict[str, Any], fold: str, seed: int) -> dict[str, Any]:
+    """Return a copy of a complete configuration for one fold and seed, without parsing it once more."""
+    filled = copy.deepcopy(config)
+    filled["data"]["fold"] = fold
+    filled["seed_everything"] = seed
+    return filled
