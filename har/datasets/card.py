@@ -9,16 +9,11 @@ stands in `har.datasets.shorthand`; `docs/cards.md` describes every key.
 from __future__ import annotations
 
 import dataclasses
-import typing
-from pathlib import Path
 from typing import Any
 
 from har.datasets.recipe import Recipe
-from har.datasets.schema import read_mapping
-from har.datasets.shorthand import expand
-from har.errors import DataError, UsageError, candidates
+from har.errors import DataError, candidates
 from har.files import sha256_of_json
-from har.strict_yaml import read_yaml
 
 # What people read and no number depends on: a corrected citation must not make a prepared store, or a finished run
 # on it, look like another one.
@@ -275,26 +270,3 @@ class Card:
             what = f"{self.name}, {place}: activity code {code!r} is not in the card."
             raise DataError(what, candidates(code, codes))
         return codes.index(code)
-
-
-def load_card(path: Path) -> Card:
-    """Read and validate a card.
-
-    Args:
-        path: A YAML file.
-
-    Raises:
-        UsageError: The file is missing, is not YAML, or is not a valid card; every error is named.
-    """
-    from har.datasets.consistency import contradictions  # it needs the classes above
-
-    problems: list[str] = []
-    card = read_mapping(Card, expand(read_yaml(path), problems), "", problems)
-    if not problems:
-        problems = contradictions(card)
-    if problems:
-        raise UsageError(
-            "\n  - ".join([f"card {path} has {len(problems)} error{'s' * (len(problems) > 1)}:", *problems]),
-            "Correct them in the card.",
-        )
-    return typing.cast("Card", card)

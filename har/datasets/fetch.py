@@ -24,6 +24,7 @@ from filelock import FileLock
 from har.datasets.archive import begins_as_zip, is_archive, unpack
 from har.datasets.card import Archive, Card
 from har.datasets.download import check_archive, download
+from har.datasets.registry import card_names
 from har.errors import DataError
 from har.files import data_root, sha256_of_file, write_json
 
@@ -246,8 +247,6 @@ def _absent(card: Card, raw: Path) -> DataError:
 
 def _named(card: Card) -> str:
     """Return what a command calls the card: its name, or its file where it is a user's own."""
-    from har.datasets.registry import card_names
-
     return card.name if card.name in card_names() else "CARD.yaml"
 
 

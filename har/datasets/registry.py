@@ -1,12 +1,17 @@
-"""The cards that come with the project: every file in `cards/` is a data set."""
+"""Cards by name and by file: every file in `cards/` is a data set that comes with the project."""
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 
-from har.datasets.card import Card, load_card
+from har.datasets.card import Card
+from har.datasets.consistency import contradictions
 from har.datasets.recording import natural_order
-from har.errors import unknown
+from har.datasets.schema import read_mapping
+from har.datasets.shorthand import expand
+from har.errors import UsageError, unknown
+from har.strict_yaml import read_yaml
 
 _CARDS = Path(__file__).parent / "cards"
 
@@ -36,3 +41,24 @@ def find_card(name_or_path: str) -> Card:
     if name_or_path.endswith((".yaml", ".yml")):
         return load_card(Path(name_or_path))
     return get_card(name_or_path)
+
+
+def load_card(path: Path) -> Card:
+    """Read and validate a card.
+
+    Args:
+        path: A YAML file.
+
+    Raises:
+        UsageError: The file is missing, is not YAML, or is not a valid card; every error is named.
+    """
+    problems: list[str] = []
+    card = read_mapping(Card, expand(read_yaml(path), problems), "", problems)
+    if not problems:
+        problems = contradictions(card)
+    if problems:
+        raise UsageError(
+            "\n  - ".join([f"card {path} has {len(problems)} error{'s' * (len(problems) > 1)}:", *problems]),
+            "Correct them in the card.",
+        )
+    return typing.cast("Card", card)

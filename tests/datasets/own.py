@@ -4,9 +4,10 @@ from pathlib import Path
 
 import yaml
 
-from har.datasets.card import Card, load_card
+from har.datasets.card import Card
 from har.datasets.readers import read
 from har.datasets.recording import RawRecording
+from har.datasets.registry import load_card
 
 # What a person writes for a folder of CSV files.
 CARD = """\

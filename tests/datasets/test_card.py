@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 import har.datasets
-from har.datasets.card import load_card
-from har.datasets.registry import find_card, get_card
+from har.datasets.registry import find_card, get_card, load_card
 from har.errors import DataError, UsageError
 
 _SPAR = Path(har.datasets.__file__).parent / "cards" / "spar.yaml"

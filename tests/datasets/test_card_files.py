@@ -20,9 +20,9 @@ from har.datasets.card import (
     Table,
     Time,
     Tree,
-    load_card,
 )
 from har.datasets.readers import READERS
+from har.datasets.registry import load_card
 from har.datasets.units import SI
 from har.errors import UsageError
 from tests.datasets.own import CARD, card_with

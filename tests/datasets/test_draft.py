@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from har.__main__ import main
-from har.datasets.card import load_card
 from har.datasets.draft import draft
+from har.datasets.registry import load_card
 from har.errors import DataError
 from tests.datasets.own import all_of, write
 from tests.fakes import motionsense

@@ -9,13 +9,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from har.datasets.card import Card
+from har.datasets.recording import RawRecording
 from har.errors import DataError
-
-if TYPE_CHECKING:
-    from har.datasets.card import Card
-    from har.datasets.recording import RawRecording
 
 # name in a card -> module, imported when it is used
 READERS: dict[str, str] = {

@@ -309,7 +309,7 @@ def _stream(order: list[str], sources: list[tuple[Loaded, NDArray[np.float64] | 
     """Return the stream of tables that share a clock, with their channels in the card's order."""
     of_channel = {name: (table, part) for table, _, part in sources for name in table.table.columns}
     channels = tuple(name for name in order if name in of_channel)
-    signal_TC = np.empty((sources[0][2].stop - sources[0][2].start, len(channels)))
+    signal_TC = np.empty((len(channels), sources[0][2].stop - sources[0][2].start)).T  # as columns are copied fastest
     for i, name in enumerate(channels):
         table, part = of_channel[name]
         signal_TC[:, i] = table.channel(name, part.start, part.stop)
