@@ -1,0 +1,304 @@
+"""What can be read from activations: against scikit-learn, in folds that cannot leak, on norms with a known loss."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import Ridge
+from sklearn.metrics import balanced_accuracy_score
+from torch import Tensor
+
+from har.norms.diagnostics import Moments
+from har.norms.layers import KINDS, AllSensors
+from har.norms.recoverable import (
+    NOISES,
+    amplitude,
+    by_block,
+    by_subject,
+    features,
+    recovered_classes,
+    recovered_values,
+)
+
+SAMPLES = 40
+
+
+def problem(seed: int, windows: int, dimensions: int) -> tuple[Tensor, torch.Generator]:
+    generator = torch.Generator().manual_seed(seed)
+    mixing_DD = torch.randn(dimensions, dimensions, generator=generator).double()
+    return torch.randn(windows, dimensions, generator=generator).double() @ mixing_DD, generator
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**31 - 1), st.integers(40, 90), st.integers(1, 12), st.integers(1, 3))
+def test_values_are_read_as_scikit_learns_nested_ridge_reads_them(seed: int, windows: int, d: int, values: int) -> None:
+    x_ND, generator = problem(seed, windows, d)
+    y_NM = x_ND[:, :1] + torch.randn(windows, values, generator=generator).double() * 2 + 30
+    fold_N = torch.randint(4, (windows,), generator=generator)
+    fold_N[:12] = torch.arange(12) % 4  # none is empty
+    found = recovered_values(x_ND, y_NM, fold_N)
+    residual = total = 0.0
+    for fold in range(4):
+        inside, outside = (fold_N != fold).numpy(), (fold_N == fold).numpy()
+        x, y, groups = x_ND.numpy()[inside], y_NM.numpy()[inside], fold_N.numpy()[inside]
+        prediction = best_of(x, y, groups).predict(x_ND.numpy()[outside]).reshape(-1, values)
+        residual += np.square(y_NM.numpy()[outside] - prediction).sum()
+        total += np.square(y_NM.numpy()[outside] - y.mean(0)).sum()
+    assert found is not None
+    assert found.score == pytest.approx(1 - residual / total, rel=1e-8, abs=1e-10)
+    assert (found.chance, found.windows, found.folds) == (0.0, windows, 4)
+
+
+def best_of(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Ridge:
+    """Scikit-learn's ridge, refitted with the penalty whose predictions of all inner folds together are best."""
+    errors = []
+    for noise in NOISES:
+        error = 0.0
+        for fold in np.unique(groups):
+            part = groups != fold
+            model = Ridge(alpha=part.sum() * noise**2, solver="svd").fit(x[part], y[part])
+            error += np.square(y[~part] - model.predict(x[~part]).reshape(-1, y.shape[1])).sum()
+        errors.append(error)
+    return Ridge(alpha=len(x) * NOISES[int(np.argmin(errors))] ** 2, solver="svd").fit(x, y)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**31 - 1), st.integers(2, 5), st.integers(2, 10))
+def test_classes_are_read_as_scikit_learns_discriminants_read_them(seed: int, classes: int, d: int) -> None:
+    """A penalty τ² is its shrinkage s where τ² = s/(1 − s)·(trace of the covariance)/D; classes count alike here."""
+    x_ND, generator = problem(seed, 40 * classes, d)
+    label_N = torch.randint(classes, (len(x_ND),), generator=generator)
+    label_N[: 9 * classes] = torch.arange(9 * classes) % classes
+    fold_N = torch.arange(len(x_ND)) // classes % 3
+    x_ND += torch.randn(classes, d, generator=generator).double()[label_N]
+    found = recovered_classes(x_ND, label_N + 5, fold_N)
+    prediction_N = torch.empty_like(label_N)
+    for fold in range(3):
+        inside, outside = fold_N != fold, fold_N == fold
+        inner = [int(other) for other in fold_N.unique() if other != fold]
+        scores = []
+        for noise in NOISES:
+            guess_N = torch.empty_like(label_N)
+            for other in inner:
+                part, rest = inside & (fold_N != other), fold_N == other
+                guess_N[rest] = shrunk(x_ND[part], label_N[part], noise, x_ND[rest])
+            scores.append(balanced_accuracy_score(label_N[inside], guess_N[inside]))
+        noise = NOISES[int(np.argmax(np.round(scores, 12)))]
+        prediction_N[outside] = shrunk(x_ND[inside], label_N[inside], noise, x_ND[outside])
+    assert found is not None
+    assert found.score == pytest.approx(balanced_accuracy_score(label_N, prediction_N))
+    assert (found.chance, found.windows, found.folds) == (1 / classes, len(x_ND), 3)
+
+
+def shrunk(x_ND: Tensor, label_N: Tensor, noise: float, at_ND: Tensor) -> Tensor:
+    """Predictions of scikit-learn's discriminants with the shrinkage that stands for a noise, but with equal priors."""
+    count_K = label_N.bincount()
+    within = sum(n * torch.cov(x_ND[label_N == k].T, correction=0) for k, n in enumerate(count_K)) / len(x_ND)
+    ratio = noise**2 * x_ND.shape[1] / float(within.trace())
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=ratio / (1 + ratio))
+    model.fit(x_ND.numpy(), label_N.numpy())
+    # its covariance is (1 − s)·(S + τ²), so all its scores are larger by one factor, apart from the priors
+    said_NK = at_ND.numpy() @ model.coef_.T + model.intercept_
+    if len(count_K) == 2:  # the difference of both alone
+        said_NK = np.hstack([-said_NK, said_NK]) / 2
+    return torch.from_numpy(np.argmax(said_NK - np.log(count_K.numpy() / len(x_ND)), axis=1))
+
+
+def test_a_penalty_is_the_noise_that_features_are_read_with() -> None:
+    x_ND, generator = problem(3, 300, 4)
+    y_N1 = x_ND[:, :1] + torch.randn(300, 1, generator=generator).double()
+    noisy_ND = x_ND.repeat(2000, 1) + 0.5 * torch.randn(600_000, 4, generator=generator).double()
+    by_noise = Ridge(alpha=1e-9).fit(noisy_ND, y_N1.repeat(2000, 1))
+    by_penalty = Ridge(alpha=300 * 0.5**2).fit(x_ND, y_N1)
+    np.testing.assert_allclose(by_noise.coef_, by_penalty.coef_, atol=0.01)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=9), st.integers(1, 6))
+def test_no_subject_stands_in_two_folds_and_none_is_left_out(counts: list[int], folds: int) -> None:
+    subject_N = torch.repeat_interleave(torch.arange(len(counts)) * 3, torch.tensor(counts))
+    fold_N = by_subject(subject_N, folds)
+    assert set(fold_N.tolist()) == set(range(min(folds, len(counts))))
+    for subject in subject_N.unique():
+        assert len(fold_N[subject_N == subject].unique()) == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), min_size=1, max_size=12),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.integers(2, 5),
+)
+def test_blocks_share_no_sample(plan: list[tuple[int, int]], samples: int, step: int, folds: int) -> None:
+    subject, recording, start = [], [], []
+    for number, (owner, windows) in enumerate(plan):
+        begin = 1000 * number
+        subject += [owner] * windows
+        recording += [number] * windows
+        start += [begin + step * place for place in range(windows)]
+    subject_N, recording_N, start_N = (
+        torch.tensor(values, dtype=torch.int64) for values in (subject, recording, start)
+    )
+    fold_N = by_block(subject_N, recording_N, start_N, samples, folds)
+    covered: dict[int, int] = {}
+    for fold, begin in zip(fold_N.tolist(), start_N.tolist(), strict=True):
+        for sample in range(begin, begin + samples) if fold >= 0 else ():
+            assert covered.setdefault(sample, fold) == fold
+
+
+def test_recordings_are_dealt_out_whole_where_each_subject_has_enough() -> None:
+    recording_N = torch.arange(12).repeat_interleave(10)
+    subject_N = recording_N // 4
+    start_N = torch.arange(120) * 5
+    fold_N = by_block(subject_N, recording_N, start_N, 10, 4)
+    assert torch.equal(fold_N, recording_N % 4)
+    in_time = by_block(subject_N, recording_N, start_N, 10, 5)  # more folds than recordings
+    assert all(set(in_time[recording_N == r].tolist()) == {-1, 0, 1, 2, 3, 4} for r in range(12))
+    assert int((in_time < 0).sum()) == 12 * 4  # one window beside each cut, no more
+
+
+def test_windows_that_are_left_out_play_no_part() -> None:
+    x_ND, _ = problem(1, 90, 3)
+    y_N1, label_N = x_ND[:, :1] + 1, torch.arange(90) % 2
+    fold_N = torch.arange(90) % 4 - 1
+    kept = fold_N >= 0
+    x_ND[~kept], y_N1[~kept] = math.nan, math.nan
+    assert recovered_values(x_ND, y_N1, fold_N) == recovered_values(x_ND[kept], y_N1[kept], fold_N[kept])
+    assert recovered_classes(x_ND, label_N, fold_N) == recovered_classes(x_ND[kept], label_N[kept], fold_N[kept])
+
+
+def test_what_cannot_be_judged_is_absent_and_not_zero() -> None:
+    x_ND, _ = problem(1, 30, 3)
+    three, two = torch.arange(30) % 3, torch.arange(30) % 2
+    assert recovered_values(x_ND, x_ND, two) is None  # no fold to choose the penalty with
+    assert recovered_classes(x_ND, three, two) is None
+    assert recovered_values(x_ND, torch.ones(30, 2), three) is None  # nothing varies
+    assert recovered_classes(x_ND, torch.ones(30).long(), three) is None
+
+
+def test_nothing_is_read_from_noise() -> None:
+    x_ND, generator = problem(5, 600, 20)
+    fold_N = torch.arange(600) % 5
+    values = recovered_values(x_ND, torch.randn(600, 3, generator=generator), fold_N)
+    classes = recovered_classes(x_ND, torch.randint(4, (600,), generator=generator), fold_N)
+    assert values is not None
+    assert abs(values.score) < 0.03
+    assert classes is not None
+    assert abs(classes.score - 0.25) < 0.06
+
+
+def test_a_leak_would_show() -> None:
+    """Windows of one subject are alike, labels mean nothing: apart by subject nothing is read, mixed nearly all."""
+    generator = torch.Generator().manual_seed(2)
+    subject_N = torch.arange(40).repeat_interleave(20)
+    x_ND = torch.randn(40, 60, generator=generator)[subject_N] + 0.01 * torch.randn(800, 60, generator=generator)
+    y_N1 = torch.randn(40, 1, generator=generator).double()[subject_N]
+    apart = recovered_values(x_ND.double(), y_N1, by_subject(subject_N, 5))
+    mixed = recovered_values(x_ND.double(), y_N1, torch.arange(800) % 5)
+    assert apart is not None
+    assert apart.score < 0.1
+    assert mixed is not None
+    assert mixed.score > 0.9
+
+
+# --- what norms are known to take away --------------------------------------------------------------------------------
+
+
+def recordings(seed: int = 0) -> tuple[Tensor, Tensor]:
+    """400 windows of an accelerometer and their subjects: gravity turned at random, movement from weak to strong."""
+    generator = torch.Generator().manual_seed(seed)
+    gravity_NC = torch.nn.functional.normalize(torch.randn(400, 3, generator=generator), dim=1) * 9.81
+    strength_N11 = torch.exp(torch.rand(400, 1, 1, generator=generator) * 4.6 - 2.3)  # 0.1 to 10 m/s²
+    x_NTC = gravity_NC[:, None] + strength_N11 * torch.randn(400, SAMPLES, 3, generator=generator)
+    return x_NTC, torch.arange(400) % 10
+
+
+def read(h_NCT1: Tensor) -> tuple[float, float]:
+    """R² of amplitude and of gravity after a layer."""
+    x_NTC, subject_N = recordings()
+    x_ND, fold_N = features(Moments.of(h_NCT1)), by_subject(subject_N, 5)
+    amplitude_N1, gravity_NC = amplitude(x_NTC, x_NTC.std((0, 1))), x_NTC.mean(1)
+    scores = [recovered_values(x_ND, target, fold_N) for target in (amplitude_N1, gravity_NC)]
+    assert all(score is not None and score.windows == 400 for score in scores)
+    return scores[0].score, scores[1].score
+
+
+def windows() -> Tensor:
+    return recordings()[0].permute(0, 2, 1).unsqueeze(-1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["batch", "ghost_batch", "batch_renorm", "mabn"])
+def test_a_norm_of_the_batch_keeps_amplitude_and_gravity(kind: str, training: bool) -> None:
+    layer = KINDS[kind].build(3, SAMPLES, 1e-5, 0.1).train()
+    for _ in range(3):
+        layer(windows())
+    in_amplitude, in_gravity = read(layer.train(training)(windows()))
+    assert in_amplitude > 0.95
+    assert in_gravity > (0.9 if kind == "ghost_batch" and training else 0.99)  # each chunk has a mean of its own
+
+
+def test_instance_norm_of_the_input_takes_amplitude_and_gravity() -> None:
+    in_amplitude, in_gravity = read(KINDS["instance"].build(3, SAMPLES, 1e-5, 0.1)(windows()))
+    assert abs(in_amplitude) < 0.05
+    assert abs(in_gravity) < 0.05
+
+
+def test_layer_norm_of_the_input_takes_less_than_instance_norm_does() -> None:
+    """It divides all sensors by one deviation: which way gravity points stays, how strong a movement is goes partly."""
+    in_amplitude, in_gravity = read(KINDS["layer"].build(3, SAMPLES, 1e-5, 0.1)(windows()))
+    assert 0.5 < in_gravity < 0.95
+    assert 0.5 < in_amplitude < 0.95
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.floats(0.01, 100), st.floats(-50, 50), st.integers(0, 2))
+def test_a_fixed_map_of_each_channel_changes_nothing_that_is_read(scale: float, shift: float, channel: int) -> None:
+    """So a z-score, and batch norm in inference, keep all there is; turned signs are nothing to a linear reader."""
+    h_NCT1 = windows().double()
+    mapped = h_NCT1.clone()
+    mapped[:, channel] = -scale * mapped[:, channel] + shift
+    before, after = features(Moments.of(h_NCT1)), features(Moments.of(mapped))
+    after[:, channel] *= -1
+    after[:, 3 + channel] -= math.log(scale)
+    torch.testing.assert_close(after, before, rtol=1e-6, atol=1e-6)
+
+
+def test_all_of_amplitude_and_gravity_is_read_from_the_input() -> None:
+    in_amplitude, in_gravity = read(windows())
+    assert in_amplitude > 0.95
+    assert in_gravity > 0.999
+
+
+def test_one_norm_of_all_sensors_keeps_both_too() -> None:
+    layer = AllSensors(KINDS["batch"].build(1, 3 * SAMPLES, 1e-5, 0.1))
+    assert read(layer(windows())) == pytest.approx(read(windows()), abs=1e-3)
+
+
+def test_channels_that_are_off_or_constant_are_read_as_nothing() -> None:
+    h_NCT1 = windows()
+    dead = torch.cat([h_NCT1, torch.zeros_like(h_NCT1), torch.full_like(h_NCT1, 1e4 / 3)], dim=1)
+    x_ND = features(Moments.of(dead))
+    assert x_ND.isfinite().all()
+    assert float(x_ND[:, 3:9].abs().max()) < 1e-3
+    spread_D = x_ND.std(0)
+    assert float(spread_D[12:].max()) < 1e-3
+    assert read(dead) == pytest.approx(read(h_NCT1), abs=1e-6)
+
+
+def test_amplitude_counts_movement_alone_and_sensors_alike() -> None:
+    x_NTC, _ = recordings()
+    deviation_C = x_NTC.std((0, 1))
+    moved = amplitude(x_NTC + 5, deviation_C)
+    torch.testing.assert_close(moved, amplitude(x_NTC, deviation_C), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(amplitude(x_NTC * 7, deviation_C * 7), amplitude(x_NTC, deviation_C))
+    x_1TC = torch.tensor([[3.0, 0.0], [-3.0, 0.0]])[None]  # mean square 9 of one, 0 of the other
+    assert amplitude(x_1TC, torch.tensor([1.0, 2.0])).item() == pytest.approx(math.log(9 / 2) / 2, abs=1e-5)
+    assert amplitude(x_1TC * 0, torch.tensor([1.0, 2.0])).item() == pytest.approx(math.log(1e-3))
