@@ -16,18 +16,20 @@ import numpy as np
 from har.errors import UsageError, unknown
 from har.evaluation import contrast
 from har.evaluation.arms import RUNNING, is_transductive, parts_of
+from har.evaluation.calibration import calibration
+from har.evaluation.counts import natural, sum_counts
+from har.evaluation.event_scores import event_scores
 from har.evaluation.gathering import Gathered, Run, gather
+from har.evaluation.measures import DEFAULT_POLICY, POLICIES, SUBJECT_POLICIES, macro_f1
 from har.evaluation.numbers import number
 from har.evaluation.scores import (
-    DEFAULT_POLICY,
-    POLICIES,
-    SUBJECT_POLICIES,
-    accuracy,
     defined,
-    macro_f1,
-    natural,
+    event_remarks,
     per_activity,
-    weighted_f1,
+    single_prediction,
+    totals,
+    worst_activity,
+    worst_subject,
 )
 from har.files import write_json
 
@@ -58,6 +60,7 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         problems.append(
             "The seeds of a repeat are the same in every fold; p-values are then too small (docs/statistics.md)."
         )
+    problems.extend(_single_predictions(gathered))
     contrasts = [_contrast(gathered, declared, policy, shared) for declared in study["contrasts"]]
     adjusted = contrast.holm([1.0 if found["p"] is None else found["p"] for found in contrasts])
     smallest = contrast.smallest_holm([found["subjects"] for found in contrasts])
@@ -76,6 +79,7 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         "runs": {"declared": len(study["runs"]), "counted": counted},
         "shared_seeds": shared,
         "problems": problems,
+        "notes": list(dict.fromkeys(note for found in variants.values() for note in found.pop("notes"))),
         "answer": _answer(contrasts),
         "variants": variants,
         "contrasts": contrasts,
@@ -116,6 +120,8 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
     if not pairs:
         return found
     difference_SR, subjects = _differences(pairs, policy)
+    if len(subjects) == 1:
+        found["problems"].append(f"Contrast {a} against {b} rests on one subject: no interval and no test.")
     result = contrast.estimate(difference_SR, shared_repeats=shared)
     return found | {
         "subjects": result.subjects,
@@ -128,6 +134,21 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
         "differences": dict(zip(subjects, np.nanmean(difference_SR, axis=1).tolist(), strict=True)),
         "estimate": result,
     }
+
+
+def _single_predictions(gathered: Gathered) -> list[str]:
+    """Return one sentence for every arm with runs that predict one activity for whatever they see."""
+    problems = []
+    for name in gathered.arms:
+        runs = gathered.of(name)
+        found = [(run, activity) for run in runs if (activity := single_prediction(run.counts)) is not None]
+        if found:
+            first, activity = found[0]
+            problems.append(
+                f"{len(found)} of {len(runs)} runs of {name} predict one activity for every window, first"
+                f" {first.folder} ({activity})."
+            )
+    return problems
 
 
 def _left_out(gathered: Gathered, a: str, b: str, pairs: list[tuple[Run, Run]]) -> list[str]:
@@ -202,8 +223,8 @@ def _by_repeat(values: Iterable[tuple[str, int, float]]) -> tuple[np.ndarray, li
 def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
     """Return the scores and the cost of one variant over its runs that count."""
     runs = gathered.of(name)
-    K = len(gathered.activities)
-    pooled_KK = sum((counts_KK for run in runs for counts_KK in run.confusions.values()), np.zeros((K, K), np.int64))
+    counts = sum_counts(gathered.activities, [run.counts for run in runs])
+    rows = per_activity(counts)
     score_SR, subjects = _by_repeat(
         (subject, run.repeat, macro_f1(counts_KK, policy))
         for run in runs
@@ -217,14 +238,17 @@ def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
         "subjects": len(values),
         "macro_f1": float(np.mean(values)) if values else None,
         "macro_f1_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "macro_f1_pooled": defined(macro_f1(pooled_KK, "pooled")),
-        "weighted_f1": defined(weighted_f1(pooled_KK)),
-        "accuracy": defined(accuracy(pooled_KK)),
-        "windows": int(pooled_KK.sum()),
+        "macro_f1_pooled": defined(macro_f1(counts.pooled, "pooled")),
+        **totals(counts.pooled),
         "per_subject": per_subject,
+        "worst_subject": worst_subject(per_subject),
+        "worst_activity": worst_activity(rows),
         "activities": gathered.activities,
-        "per_activity": per_activity(gathered.activities, pooled_KK),
-        "confusion": pooled_KK.tolist(),
+        "per_activity": rows,
+        "confusion": counts.pooled.tolist(),
+        "calibration": calibration(counts.reliability_B3),
+        "events": None if counts.events is None else event_scores(counts.events, gathered.activities),
+        "notes": event_remarks(counts) if runs else [],
         "parameters": _mean(run.record.get("parameters") for run in runs),
         "best_step": _mean(run.record.get("best_step") for run in runs),
         "seconds": _mean(run.record.get("seconds") for run in runs),

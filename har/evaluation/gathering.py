@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,8 +19,9 @@ import pandas as pd
 
 from har.errors import DataError, HarError
 from har.evaluation.arms import RUNNING, arm, arms, inferences_of
-from har.evaluation.predictions import activities_of
-from har.evaluation.scores import DEFAULT_POLICY, natural, read_run, scores_file, subject_confusions, summary
+from har.evaluation.counts import Counts, count, natural
+from har.evaluation.measures import DEFAULT_POLICY
+from har.evaluation.scores import read_run, scores_file, summary
 from har.files import write_json
 
 _STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats", "folds", "protocol", "runs", "notes")
@@ -35,8 +37,7 @@ class Run:
         repeat: Its repeat.
         folder: Its folder, relative to the study's.
         record: The content of its `run.json`.
-        activities: K names.
-        confusions: Subject to int64 (activities, activities).
+        counts: What is counted of its predictions.
         windows: Digest of what was predicted: recording, interval and truth of every window.
         curve: The content of its `metrics.jsonl`.
     """
@@ -46,10 +47,19 @@ class Run:
     repeat: int
     folder: str
     record: dict[str, Any]
-    activities: list[str]
-    confusions: dict[str, np.ndarray]
+    counts: Counts
     windows: str
     curve: list[dict[str, Any]]
+
+    @property
+    def activities(self) -> list[str]:
+        """K names."""
+        return self.counts.activities
+
+    @property
+    def confusions(self) -> Mapping[str, np.ndarray]:
+        """Subject to int64 (activities, activities), rows true."""
+        return self.counts.confusions
 
 
 @dataclass(frozen=True)
@@ -178,12 +188,12 @@ def _read_entry(
 ) -> Run:
     """Read and score one inference of a run; raise a `DataError` that says why it does not count."""
     place = folder / entry["folder"]
-    frame = read_run(place, inference)
-    activities, confusions = activities_of(frame), subject_confusions(frame)
-    strangers = sorted(set(confusions) ^ tested, key=natural)
+    frame, truth = read_run(place, inference)
+    counts = count(frame, truth)
+    strangers = sorted(set(counts.confusions) ^ tested, key=natural)
     if strangers:
         raise DataError(f"its windows are not those of its test subjects (subject {strangers[0]})")
-    scores = summary(activities, confusions, policy)
+    scores = summary(counts, policy)
     path = place / scores_file(inference)
     if not _holds(path, scores):  # a study may have a thousand runs, and a write waits for the disk
         write_json(path, scores)
@@ -193,8 +203,7 @@ def _read_entry(
         repeat=int(entry["repeat"]),
         folder=entry["folder"],
         record=record,
-        activities=activities,
-        confusions=confusions,
+        counts=counts,
         windows=_digest(frame),
         curve=_read_curve(place / "metrics.jsonl"),
     )

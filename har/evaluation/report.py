@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from har.evaluation.arms import inferences_of
 from har.evaluation.comparison import check_policy, evaluate_study, judge
 from har.evaluation.gathering import Gathered, gather
+from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.numbers import Table, escape_markdown, number, with_minus
-from har.evaluation.scores import DEFAULT_POLICY
 from har.evaluation.tables import study_tables
 from har.files import write_text
 
@@ -48,7 +48,7 @@ def write_report(folder: Path, policy: str = DEFAULT_POLICY) -> Path:
     tables = study_tables(result, gathered)
     content = {
         "result": result,
-        "notes": gathered.study["notes"],
+        "notes": [*gathered.study["notes"], *result["notes"]],
         "tables": tables,
         "protocol": _protocol(result, gathered),
         "provenance": _provenance(gathered),

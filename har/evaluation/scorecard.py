@@ -7,8 +7,8 @@ import io
 from typing import Any
 
 from har.evaluation.arms import RUNNING, arm, is_transductive
+from har.evaluation.measures import SUBJECT_POLICIES
 from har.evaluation.numbers import Column, Table, number
-from har.evaluation.scores import SUBJECT_POLICIES
 
 
 def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = None) -> str:

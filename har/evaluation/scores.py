@@ -1,21 +1,12 @@
-"""Scores of one run: everything derives from an integer confusion of windows, per subject.
+"""Scores of one run: everything derives from what is counted of its predictions and its truth, see `counts`.
 
-For a confusion C (rows true, columns predicted): precision_k = C_kk / sum_i C_ik, recall_k = C_kk / sum_j C_kj,
-F1_k = 2 C_kk / (sum_i C_ik + sum_j C_kj). A ratio without a denominator is undefined: NaN here, null in JSON.
-
-Macro F1 needs a policy for activities that a subject does not perform (`docs/statistics.md`):
-
-- ``present``: activities with support in the truth. The default for scores per subject.
-- ``union``: activities that are true or predicted. What scikit-learn and torchmetrics do unasked.
-- ``all``: every activity, undefined F1 counted as 0. Punishes a subject for what it did not do.
-- ``pooled``: every activity, on the confusion summed over subjects; one number beside the mean over subjects.
+The measures stand in `measures` (with the policies of absent activities), `calibration` and `events`, the intervals in
+`resampling`. What is undefined is None here, null in JSON.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,132 +15,38 @@ import pandas as pd
 
 from har.errors import DataError, unknown
 from har.evaluation.arms import RUNNING
-from har.evaluation.predictions import (
-    activities_of,
-    check_against_truth,
-    predictions_file,
-    read_predictions,
-    read_truth,
+from har.evaluation.calibration import calibration
+from har.evaluation.counts import Counts, count
+from har.evaluation.event_scores import event_notes, event_scores
+from har.evaluation.measures import (
+    DEFAULT_POLICY,
+    POLICIES,
+    SUBJECT_POLICIES,
+    accuracy,
+    balanced_accuracy,
+    f1,
+    kappa,
+    macro_f1,
+    matthews,
+    precision,
+    recall,
+    row_shares,
+    weighted_f1,
 )
+from har.evaluation.predictions import check_against_truth, predictions_file, read_predictions, read_truth
+from har.evaluation.resampling import activity_intervals
 from har.files import write_json
 
-SUBJECT_POLICIES = ("present", "union", "all")
-POLICIES = (*SUBJECT_POLICIES, "pooled")
-DEFAULT_POLICY = "present"
 PREDICTIONS = predictions_file(RUNNING)
 TRUTH = Path("truth.parquet")
 SCORES = Path("scores.json")
 
 
-def confusion(truth: np.ndarray, prediction: np.ndarray, K: int) -> np.ndarray:
-    """Count windows by true and predicted activity.
+def summary(counts: Counts, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
+    """Return every score of some predictions as a JSON value.
 
     Args:
-        truth: int (windows,), index of the true activity.
-        prediction: int (windows,), index of the predicted activity.
-        K: Number of activities.
-
-    Returns:
-        int64 (activities, activities), rows true, columns predicted.
-
-    Raises:
-        ValueError: When an index is not in [0, K) or the lengths differ.
-    """
-    truth_N, prediction_N = np.asarray(truth, dtype=np.int64), np.asarray(prediction, dtype=np.int64)
-    if truth_N.shape != prediction_N.shape or truth_N.ndim != 1:
-        raise ValueError(f"truth {truth_N.shape} and prediction {prediction_N.shape} are not two equal lists")
-    for name, index_N in (("truth", truth_N), ("prediction", prediction_N)):
-        if len(index_N) and not 0 <= index_N.min() <= index_N.max() < K:
-            raise ValueError(f"{name} has an index outside 0 to {K - 1}")
-    return np.bincount(truth_N * K + prediction_N, minlength=K * K).reshape(K, K)
-
-
-def precision(confusion_KK: np.ndarray) -> np.ndarray:
-    """Return the share of each activity's predictions that are right: float64 (activities,), NaN if never predicted."""
-    return _ratio(np.diagonal(confusion_KK), confusion_KK.sum(axis=0))
-
-
-def recall(confusion_KK: np.ndarray) -> np.ndarray:
-    """Return the share of each activity's windows that are found: float64 (activities,), NaN without support."""
-    return _ratio(np.diagonal(confusion_KK), confusion_KK.sum(axis=1))
-
-
-def f1(confusion_KK: np.ndarray) -> np.ndarray:
-    """Return the F1 of each activity: float64 (activities,), NaN where it is neither true nor predicted."""
-    return _ratio(2 * np.diagonal(confusion_KK), confusion_KK.sum(axis=0) + confusion_KK.sum(axis=1))
-
-
-def macro_f1(confusion_KK: np.ndarray, policy: str = DEFAULT_POLICY) -> float:
-    """Return the unweighted mean of F1 over the activities that a policy names.
-
-    Args:
-        confusion_KK: int (activities, activities), rows true; of one subject, or for ``pooled`` summed over subjects.
-        policy: One of `POLICIES`.
-
-    Returns:
-        Macro F1 in [0, 1]; NaN when no activity counts.
-
-    Raises:
-        UsageError: When the policy is not known.
-    """
-    f1_K, support_K = f1(confusion_KK), confusion_KK.sum(axis=1)
-    if policy == "present":
-        counted = f1_K[support_K > 0]
-    elif policy == "union":
-        counted = f1_K[~np.isnan(f1_K)]
-    elif policy in ("all", "pooled"):
-        counted = np.nan_to_num(f1_K)
-    else:
-        raise unknown("policy of absent activities", policy, POLICIES)
-    return float(counted.mean()) if len(counted) and confusion_KK.any() else math.nan
-
-
-def weighted_f1(confusion_KK: np.ndarray) -> float:
-    """Return the mean of F1 weighted by support; NaN without windows."""
-    support_K = confusion_KK.sum(axis=1)
-    return float(np.nan_to_num(f1(confusion_KK)) @ support_K / support_K.sum()) if support_K.any() else math.nan
-
-
-def accuracy(confusion_KK: np.ndarray) -> float:
-    """Return the share of windows that are right; NaN without windows."""
-    windows = confusion_KK.sum()
-    return float(np.trace(confusion_KK) / windows) if windows else math.nan
-
-
-def subject_confusions(predictions: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return the confusion of each subject of a predictions table.
-
-    Args:
-        predictions: As `har.evaluation.predictions.read_predictions` returns it.
-
-    Returns:
-        Subject to int64 (activities, activities), in natural order of the subjects.
-    """
-    activities = activities_of(predictions)
-    index = {activity: position for position, activity in enumerate(activities)}
-    truth_N = predictions["truth"].map(index).to_numpy(dtype=np.int64)
-    prediction_N = predictions["prediction"].map(index).to_numpy(dtype=np.int64)
-    rows = predictions.groupby("subject").indices
-    return {
-        str(subject): confusion(truth_N[rows[subject]], prediction_N[rows[subject]], len(activities))
-        for subject in sorted(rows, key=natural)
-    }
-
-
-def natural(name: object) -> tuple[tuple[int, str], ...]:
-    """Return the sort key that puts ``subject-2`` before ``subject-10``."""
-    parts = re.split(r"([0-9]+)", str(name))
-    return tuple((int(part) if part.isdecimal() else -1, part) for part in parts)
-
-
-def summary(
-    activities: list[str], confusions: Mapping[str, np.ndarray], policy: str = DEFAULT_POLICY
-) -> dict[str, Any]:
-    """Return every score of a set of subjects as a JSON value.
-
-    Args:
-        activities: K names, in the order of the confusions.
-        confusions: Subject to int (activities, activities).
+        counts: What was counted.
         policy: The policy of the headline `macro_f1`; all policies are given.
 
     Returns:
@@ -160,47 +57,119 @@ def summary(
     """
     if policy not in POLICIES:
         raise unknown("policy of absent activities", policy, POLICIES)
-    pooled_KK = np.sum(list(confusions.values()), axis=0)
+    pooled_KK = counts.pooled
     per_subject = {
         subject: {
-            **_totals(counts_KK),
+            **totals(counts_KK),
             "macro_f1": {name: defined(macro_f1(counts_KK, name)) for name in SUBJECT_POLICIES},
+            **_confusion(counts_KK),
         }
-        for subject, counts_KK in confusions.items()
+        for subject, counts_KK in counts.confusions.items()
     }
     macro: dict[str, float | None] = {
         name: _mean([scores["macro_f1"][name] for scores in per_subject.values()]) for name in SUBJECT_POLICIES
     }
     macro["pooled"] = defined(macro_f1(pooled_KK, "pooled"))
+    by_policy = {
+        subject: scores["macro_f1"][policy if policy in SUBJECT_POLICIES else DEFAULT_POLICY]
+        for subject, scores in per_subject.items()
+    }
+    rows = per_activity(counts)
     return {
         "policy": policy,
         "macro_f1": macro[policy],
         "macro_f1_by_policy": macro,
-        **_totals(pooled_KK),
-        "activities": activities,
-        "per_activity": per_activity(activities, pooled_KK),
-        "absent_from_truth": [name for name, row in zip(activities, pooled_KK, strict=True) if not row.any()],
-        "confusion": pooled_KK.tolist(),
-        "subjects": {
-            subject: {**scores, "confusion": confusions[subject].tolist()} for subject, scores in per_subject.items()
-        },
+        **totals(pooled_KK),
+        "worst_subject": worst_subject(by_policy),
+        "worst_activity": worst_activity(rows),
+        "activities": counts.activities,
+        "per_activity": rows,
+        "absent_from_truth": [name for name, row in zip(counts.activities, pooled_KK, strict=True) if not row.any()],
+        **_confusion(pooled_KK),
+        "calibration": calibration(counts.reliability_B3),
+        "events": None if counts.events is None else event_scores(counts.events, counts.activities),
+        "notes": notes(counts),
+        "subjects": per_subject,
     }
 
 
-def per_activity(activities: list[str], confusion_KK: np.ndarray) -> list[dict[str, Any]]:
-    """Return precision, recall, F1 and support (windows) of each activity; undefined values are None."""
-    columns = zip(
-        activities,
-        precision(confusion_KK),
-        recall(confusion_KK),
-        f1(confusion_KK),
-        confusion_KK.sum(axis=1),
-        strict=True,
-    )
-    return [
-        {"activity": name, "precision": defined(p), "recall": defined(r), "f1": defined(f), "support": int(support)}
-        for name, p, r, f, support in columns
-    ]
+def per_activity(counts: Counts) -> list[dict[str, Any]]:
+    """Return precision, recall, F1 and support (windows) of each activity, all subjects' windows together.
+
+    Returns:
+        One object per activity; undefined values are None. ``precision_interval``, ``recall_interval`` and
+        ``f1_interval`` are 95 % intervals over subjects, see `har.evaluation.resampling`.
+    """
+    pooled_KK = counts.pooled
+    measured = {"precision": precision(pooled_KK), "recall": recall(pooled_KK), "f1": f1(pooled_KK)}
+    intervals = activity_intervals(list(counts.confusions.values())) if counts.confusions else {}
+    rows = []
+    for k, (activity, support) in enumerate(zip(counts.activities, pooled_KK.sum(axis=1), strict=True)):
+        row: dict[str, Any] = {"activity": activity}
+        row |= {name: defined(float(value_K[k])) for name, value_K in measured.items()}
+        ends = {name: intervals[name][k] if intervals else None for name in measured}
+        row |= {f"{name}_interval": None if found is None else list(found) for name, found in ends.items()}
+        rows.append(row | {"support": int(support)})
+    return rows
+
+
+def totals(confusion_KK: np.ndarray) -> dict[str, Any]:
+    """Return the scores of a confusion that need no policy; undefined values are None."""
+    return {
+        "weighted_f1": defined(weighted_f1(confusion_KK)),
+        "accuracy": defined(accuracy(confusion_KK)),
+        "balanced_accuracy": defined(balanced_accuracy(confusion_KK)),
+        "kappa": defined(kappa(confusion_KK)),
+        "mcc": defined(matthews(confusion_KK)),
+        "windows": int(confusion_KK.sum()),
+    }
+
+
+def worst_subject(scores: dict[str, float | None]) -> dict[str, Any] | None:
+    """Return the subject with the lowest macro F1, the first of equally low ones; None where there are not two.
+
+    Args:
+        scores: Subject to macro F1.
+    """
+    known = {subject: value for subject, value in scores.items() if value is not None}
+    if len(known) < 2:
+        return None
+    subject = min(known, key=lambda name: known[name])
+    return {"subject": subject, "macro_f1": known[subject]}
+
+
+def worst_activity(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the activity with the lowest F1 among those with support; None where there are not two."""
+    known = [row for row in rows if row["support"]]
+    if len(known) < 2:
+        return None
+    worst = min(known, key=lambda row: float(row["f1"]))
+    return {key: worst[key] for key in ("activity", "f1", "support")}
+
+
+def notes(counts: Counts) -> list[str]:
+    """Return what a reader of the scores must know: what is missing from them and why, and what is suspicious."""
+    found = []
+    single = single_prediction(counts)
+    if single is not None:
+        found.append(f"Every window is predicted as {single}, so kappa and MCC say nothing.")
+    if len(counts.confusions) == 1:
+        found.append("One subject: there are no intervals over subjects.")
+    return found + event_remarks(counts)
+
+
+def event_remarks(counts: Counts) -> list[str]:
+    """Return what to know of the event scores, or why there are none."""
+    return [f"No event scores: {counts.no_events}."] if counts.events is None else event_notes(counts.events)
+
+
+def single_prediction(counts: Counts) -> str | None:
+    """Return the activity that all windows are predicted as although their truth has several; None without one."""
+    pooled_KK = counts.pooled
+    predicted_K = pooled_KK.any(axis=0)
+    if predicted_K.sum() != 1 or pooled_KK.any(axis=1).sum() < 2:
+        return None
+    return counts.activities[int(np.argmax(predicted_K))]
 
 
 def score_file(path: Path, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
@@ -218,7 +187,7 @@ def score_file(path: Path, policy: str = DEFAULT_POLICY) -> dict[str, Any]:
         UsageError: When the policy is not known.
     """
     predictions = _with_windows(path, read_predictions(path))
-    return summary(activities_of(predictions), subject_confusions(predictions), policy)
+    return summary(count(predictions), policy)
 
 
 def inferences_of(folder: Path) -> list[str]:
@@ -232,23 +201,24 @@ def scores_file(inference: str) -> Path:
     return SCORES if inference == RUNNING else Path(f"scores-{inference}.json")
 
 
-def read_run(folder: Path, inference: str = RUNNING) -> pd.DataFrame:
-    """Read a run's predictions and prove them against its truth.
+def read_run(folder: Path, inference: str = RUNNING) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a run's predictions and its truth, and prove them against each other.
 
     Args:
         folder: The run's folder.
         inference: Whose predictions.
 
     Returns:
-        The predictions, as `har.evaluation.predictions.read_predictions` returns them.
+        Predictions and truth, as `har.evaluation.predictions` returns them.
 
     Raises:
         DataError: When a file is missing, damaged or at odds with the other, or there are no windows.
     """
     path = folder / predictions_file(inference)
     predictions = _with_windows(path, read_predictions(path))
-    check_against_truth(predictions, read_truth(folder / TRUTH), path)
-    return predictions
+    truth = read_truth(folder / TRUTH)
+    check_against_truth(predictions, truth, path)
+    return predictions, truth
 
 
 def score_run(
@@ -269,8 +239,7 @@ def score_run(
         DataError: As `read_run`.
         UsageError: When the policy is not known.
     """
-    predictions = read_run(folder, inference)
-    scores = summary(activities_of(predictions), subject_confusions(predictions), policy)
+    scores = summary(count(*read_run(folder, inference)), policy)
     if write:
         write_json(folder / scores_file(inference), scores)
     return scores
@@ -288,23 +257,16 @@ def _with_windows(path: Path, predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions
 
 
-def _totals(confusion_KK: np.ndarray) -> dict[str, Any]:
-    """Return the scores of a confusion that need no policy."""
-    return {
-        "weighted_f1": defined(weighted_f1(confusion_KK)),
-        "accuracy": defined(accuracy(confusion_KK)),
-        "windows": int(confusion_KK.sum()),
-    }
+def _confusion(confusion_KK: np.ndarray) -> dict[str, Any]:
+    """Return a confusion as counts and as shares of each true activity, None in rows without support."""
+    shares = [
+        row.tolist() if counts.any() else None
+        for row, counts in zip(row_shares(confusion_KK), confusion_KK, strict=True)
+    ]
+    return {"confusion": confusion_KK.tolist(), "confusion_shares": shares}
 
 
 def _mean(values: list[float | None]) -> float | None:
     """Return the mean of the values that are defined."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _ratio(above_K: np.ndarray, below_K: np.ndarray) -> np.ndarray:
-    """Return above / below as float64, NaN where below is 0."""
-    result_K = np.full(below_K.shape, np.nan)
-    np.divide(above_K, below_K, out=result_K, where=below_K > 0)
-    return result_K

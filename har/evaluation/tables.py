@@ -9,9 +9,9 @@ import numpy as np
 
 from har.evaluation.arms import is_transductive
 from har.evaluation.contrast import limit, plural
+from har.evaluation.counts import natural
 from har.evaluation.gathering import Gathered
 from har.evaluation.numbers import Column, Table
-from har.evaluation.scores import natural
 
 
 def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from har.errors import RunError, UsageError
-from har.evaluation.scores import macro_f1
+from har.evaluation.measures import macro_f1
 from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN

@@ -14,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import DataError, UsageError
+from har.evaluation.calibration import NOTHING_B3
 from har.evaluation.comparison import evaluate_study, judge
 from har.evaluation.contrast import holm, minimum_detectable_effect, sign_flip_p, t_interval
+from har.evaluation.counts import Counts
 from har.evaluation.gathering import Gathered, Run
-from har.evaluation.scores import PREDICTIONS, SUBJECT_POLICIES, confusion, macro_f1
+from har.evaluation.measures import SUBJECT_POLICIES, confusion, macro_f1
+from har.evaluation.scores import PREDICTIONS
 from har.evaluation.tables import contrasts_table
 from tests.fakes.study import FakeStudy, write_run, write_study
 
@@ -124,7 +127,8 @@ def test_the_mean_difference_is_the_difference_of_the_means_where_all_pairs_are_
             record = {"seed": int(generator.integers(0, 2**31))}
             place = f"{variant}/{subject}{fold}/{repeat}"
             confusions = {str(subject): counts_KK}
-            runs.append(Run(variant, f"{subject}{fold}", repeat, place, record, ["p", "q", "r"], confusions, "w", []))
+            counts = Counts(["p", "q", "r"], confusions, NOTHING_B3, None, "made up")
+            runs.append(Run(variant, f"{subject}{fold}", repeat, place, record, counts, "w", []))
     study = {"name": "n", "question": "q", "data_set": "d", "variants": {"a": {}, "b": {}}, "folds": []}
     study |= {"contrasts": [{"a": "a", "b": "b", "primary": True}]}
     study["runs"] = [{"variant": run.arm, "fold": run.fold, "repeat": run.repeat} for run in runs]

@@ -13,19 +13,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from har.errors import DataError, UsageError
-from har.evaluation.scores import (
-    PREDICTIONS,
-    accuracy,
-    confusion,
-    f1,
-    macro_f1,
-    natural,
-    precision,
-    recall,
-    score_file,
-    score_run,
-    weighted_f1,
-)
+from har.evaluation.counts import natural
+from har.evaluation.measures import accuracy, confusion, f1, macro_f1, precision, recall, weighted_f1
+from har.evaluation.scores import PREDICTIONS, score_file, score_run
 from tests.fakes.study import FakeStudy, write_study
 
 
