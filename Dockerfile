@@ -61,4 +61,4 @@ USER 1000:1000
 # `docker stop` is then what Ctrl-C is: finished runs are kept, and the same command goes on from there.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["har"]
-CMD ["study", "configs/studies/bn-placement.yaml"]
+CMD ["study", "configs/studies/bn-placement.yaml", "--short"]

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STUDY ?= configs/studies/bn-placement.yaml
+STUDY ?= configs/studies/bn-placement.yaml --short
 # Where torch comes from. On Linux its default build carries several GB of CUDA libraries; an index of CPU builds can be
 # named here: make install TORCH_FLAGS="--index-url <index of CPU builds>"; what torch needs comes from the usual index.
 TORCH_FLAGS ?=

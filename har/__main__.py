@@ -38,8 +38,8 @@ _QUICK_START = """\
 har: from wearable sensor streams to activities, with statistics that hold.
 
 Quick start (SPAR, real smartwatch recordings, comes with the installation):
-  har prepare spar                              the recordings, verified, in SI units
-  har study configs/studies/bn-placement.yaml   the main comparison, its verdict and report
+  har prepare spar                                      the recordings, verified, in SI units
+  har study configs/studies/bn-placement.yaml --short   the main comparison, its verdict and report
   har fit --config configs/experiments/spar-cnn.yaml --model.norm.placement every
   har evaluate runs/spar-cnn/spar/every/subject-1/seed-0
 """

@@ -35,7 +35,7 @@ def test_help_imports_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = {name.split(".")[0] for name in result.stderr.split()}
     assert not loaded & HEAVY
-    assert "har study configs/studies/bn-placement.yaml" in result.stdout
+    assert "har study configs/studies/bn-placement.yaml --short" in result.stdout
 
 
 def test_help_fits_one_screen_and_names_every_command() -> None:

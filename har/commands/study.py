@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from har.study.runs import PlannedRun
 
 _EXAMPLES = """
-har study configs/studies/bn-placement.yaml                 one repeat, one worker per core
-har study configs/studies/bn-placement.yaml --repeats 3     three seeds per fold; finished runs are kept
+har study configs/studies/bn-placement.yaml --short         its short form: one repeat, one worker per core
+har study configs/studies/bn-placement.yaml                 the whole study; finished runs are kept
+har study configs/studies/bn-placement.yaml --repeats 3     three seeds per fold
 har study configs/studies/bn-placement.yaml --dry-run       the runs, their state and the estimated time
-har study configs/studies/bn-placement.yaml --set trainer.max_steps=60 --runs /tmp/quick
+har study configs/studies/bn-placement.yaml --data hapt     on another data set
+har study configs/studies/bn-placement.yaml --short --set trainer.max_steps=60 --runs /tmp/quick
 """
 
 
@@ -42,10 +44,13 @@ def main(args: list[str]) -> int:
     """
     options = _parser().parse_args(args)
     jobs = _at_least_one("--jobs", options.jobs) if options.jobs is not None else cores()
+    from har.study.declared import short_form
     from har.study.definition import load_study
     from har.study.plan import Options, make_plan
 
     study = load_study(options.file)
+    if options.short:
+        study = short_form(study)
     if options.repeats is not None:
         study = dataclasses.replace(study, repeats=_at_least_one("--repeats", options.repeats))
     overrides = _overrides(options.set)
@@ -62,6 +67,7 @@ def cores() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("study", "All runs of a comparison, then its contrasts and its report.", _EXAMPLES)
     parser.add_argument("file", metavar="FILE.yaml", help="the study, such as configs/studies/bn-placement.yaml")
+    parser.add_argument("--short", action="store_true", help="the study's short form: fewer variants, the same runs")
     parser.add_argument("--data", metavar="NAME", help="another data set than the base experiment's (har datasets)")
     parser.add_argument("--repeats", metavar="N", type=int, help="runs per variant and fold, each with its own seed")
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes, one thread each (default: the cores)")
@@ -156,6 +162,7 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
     """Say what will be run on what, and what will not go well."""
     from har.study.conduct import damages
     from har.study.progress import duration
+    from har.study.record import form_change
 
     plan, left = found.plan, len(found.to_do())
     repeats = f" x {plan.study.repeats} repeats" if plan.study.repeats > 1 else ""
@@ -168,7 +175,7 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
         _say(f"{len(plan.runs) - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
     else:
         _say("All of them are done; there is nothing to run.")
-    for sentence in [*damages(found), *warnings]:
+    for sentence in [*form_change(plan), *damages(found), *warnings]:
         _say(f"har: {sentence}")
 
 
@@ -181,7 +188,7 @@ def _judge(plan: Plan) -> list[Path]:
     from har.evaluation.comparison import judge
     from har.evaluation.gathering import gather
     from har.evaluation.report import write_report
-    from har.evaluation.measures import DEFAULT_POLICY
+    from har.evaluation.scores import DEFAULT_POLICY
     from har.study.record import caveats
 
     gathered = gather(plan.folder)

@@ -12,6 +12,8 @@
     contrasts:
       - {a: every, b: input, primary: true}
     inferences: [running, population]        # optional; then a contrast may also name every@population
+    short: [input, every]                    # optional: variants of the short form, and the contrasts among them
+    data_sets: {hapt: {data.window_s: 2.56}} # optional: overrides of the base on that data set, or a file of them
 
 Every mistake of a file is found before it is refused, so that one reading is enough to mend it.
 """
@@ -20,7 +22,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,89 +29,15 @@ from har.errors import UsageError, candidates
 from har.evaluation.arms import RUNNING, arms
 from har.norms.inferences import check
 from har.strict_yaml import read_yaml
-
-# Names become folders: the same characters mean the same file on every file system, and none hides or climbs.
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+from har.study.declared import Contrast, Protocol, Study, among, is_safe_name, override_problem, set_by_variant
 
 # A split of a card, as opposed to the path of a file: no slash and no ending.
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 _REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
-_OPTIONAL = ("repeats", "seed", "notes", "inferences")
+_OPTIONAL = ("repeats", "seed", "notes", "inferences", "short", "data_sets")
 _PROTOCOL = ("folds", "fold_count", "validation_subjects")
 _CONTRAST = ("a", "b", "primary")
-
-# What a study fills in for each run. A variant that set one of these would not be compared under the same protocol.
-GOVERNED = (
-    "name",
-    "seed_everything",
-    "threads",
-    "inferences",
-    "data.name",
-    "data.root",
-    "data.folds",
-    "data.fold",
-    "data.fold_count",
-    "data.validation_subjects",
-)
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A declared comparison: the score of `a` minus that of `b`, each VARIANT or VARIANT@INFERENCE, over subjects."""
-
-    a: str
-    b: str
-    primary: bool
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How subjects are divided.
-
-    Attributes:
-        folds: ``"loso"``, ``"kfold"``, a split of the data set's card (``"official"``), or the path of a folds file
-            (resolved against the study file).
-        fold_count: Number of folds of ``"kfold"``; None for the others.
-        validation_subjects: Subjects taken from each fold's training subjects for validation; None with a folds file
-            and with a split that names its own.
-    """
-
-    folds: str
-    fold_count: int | None
-    validation_subjects: int | None
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study file, checked.
-
-    Attributes:
-        file: The study file.
-        base: The experiment file that every run starts from.
-        variants: Name to dotted overrides of the base, in the file's order.
-        repeats: Runs per variant and fold, each with a seed of its own.
-        seed: The number that all seeds are derived from.
-        notes: Sentences for the report.
-        inferences: What every run predicts with (`har.norms.inferences`).
-    """
-
-    name: str
-    question: str
-    file: Path
-    base: Path
-    variants: dict[str, dict[str, Any]]
-    protocol: Protocol
-    repeats: int
-    seed: int
-    contrasts: tuple[Contrast, ...]
-    notes: tuple[str, ...]
-    inferences: tuple[str, ...] = (RUNNING,)
-
-
-def is_safe_name(name: object) -> bool:
-    """Return whether `name` can be a folder's name on every file system."""
-    return isinstance(name, str) and _SAFE_NAME.fullmatch(name) is not None and not name.endswith(".")
 
 
 def load_study(path: str | Path) -> Study:
@@ -156,6 +83,7 @@ class _Reading:
         self.problems.extend(f"'{key}' is missing." for key in _REQUIRED if key not in self.value)
         variants = self._variants()
         inferences = self._inferences()
+        contrasts = self._contrasts(arms(variants, inferences))
         return Study(
             name=self._name(),
             question=self._text("question"),
@@ -165,9 +93,11 @@ class _Reading:
             protocol=self._protocol(),
             repeats=self._integer(self.value, "repeats", 1, at_least=1),
             seed=self._integer(self.value, "seed", 0, at_least=0),
-            contrasts=self._contrasts(arms(variants, inferences)),
+            contrasts=contrasts,
             notes=self._notes(),
             inferences=inferences,
+            short=self._short(variants, contrasts),
+            data_sets=self._data_sets(variants),
         )
 
     def _keys(self, mapping: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
@@ -309,26 +239,42 @@ class _Reading:
             self.problems.append(f"contrast {number}: primary is {primary!r}; it must be true or false.")
         return Contrast(str(item.get("a")), str(item.get("b")), primary is True)
 
+    def _short(self, variants: Mapping[str, Any], contrasts: tuple[Contrast, ...]) -> tuple[str, ...]:
+        given = self.value.get("short", [])
+        if not isinstance(given, list) or ("short" in self.value and not given):
+            self.problems.append(f"short is {given!r}; it must be a list of variants such as [input, every].")
+            return ()
+        strangers = [name for name in given if name not in variants]
+        self.problems.extend(f"short: no variant is named {name!r}. {candidates(name, variants)}" for name in strangers)
+        if len(set(map(str, given))) < len(given):
+            self.problems.append(f"short {given!r} names a variant twice.")
+        if given and not strangers and not any(found.primary for found in among(contrasts, given)):
+            self.problems.append("short: both variants of the primary contrast must be in it.")
+        return tuple(map(str, given))
+
+    def _data_sets(self, variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        given, where = self.value.get("data_sets", {}), "data_sets"
+        if isinstance(given, str):
+            where = f"data_sets {given!r}"
+            path = self.file.parent / given
+            if not path.is_file():
+                self.problems.append(f"{where} is not there: no file {path} (taken from the study file).")
+                return {}
+            given = read_yaml(path)
+        sets: dict[str, Any] = given if isinstance(given, dict) else {"": None}
+        if not all(is_safe_name(name) and isinstance(own, dict) for name, own in sets.items()):
+            self.problems.append(f"{where} must hold data sets, each a name with its dotted overrides.")
+            return {}
+        for name, own in sets.items():
+            for key, value in own.items():
+                problem = override_problem(key, value) or set_by_variant(key, variants)
+                if problem:
+                    self.problems.append(f"{where}: {name}: {problem}")
+        return sets
+
     def _notes(self) -> tuple[str, ...]:
         given = self.value.get("notes", [])
         if not isinstance(given, list) or not all(isinstance(note, str) and note.strip() for note in given):
             self.problems.append("notes must be a list of sentences.")
             return ()
         return tuple(given)
-
-
-def override_problem(key: object, value: object) -> str | None:
-    """Return what is wrong with one dotted override, or None.
-
-    Args:
-        key: The dotted key, such as ``"model.norm.placement"``.
-        value: Its value: a number, a text, a truth value, None, or a list.
-    """
-    if not isinstance(key, str) or not key or any(not part for part in key.split(".")):
-        return f"{key!r} is not a dotted key such as model.norm.placement."
-    if isinstance(value, dict):
-        return f"{key} holds a mapping; write one dotted key for each of its values."
-    governed = next((name for name in GOVERNED if key == name or name.startswith(f"{key}.")), None)
-    if governed:
-        return f"{governed} is set by the study itself (from protocol, inferences, seed and --data); take it out."
-    return None

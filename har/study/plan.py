@@ -15,7 +15,7 @@ from typing import Any
 from har.datasets.registry import card_names, get_card
 from har.errors import UsageError, unknown
 from har.files import runs_root
-from har.study.definition import Study, is_safe_name, override_problem
+from har.study.declared import Study, is_safe_name, override_problem, set_by_variant
 from har.study.runs import PlannedRun, fill, run_seed
 from har.windows.prepare import open_store, prepare, store_folder
 from har.windows.splits import Fold
@@ -75,10 +75,9 @@ def make_plan(study: Study, options: Options | None = None) -> Plan:
         DataError: The data set cannot be prepared, or its store is damaged.
     """
     options = options or Options()
-    overrides = dict(options.overrides or {})
-    _check_overrides(study, overrides)
-    configs = _configs(study, options, overrides)
-    data_set = configs[next(iter(configs))]["data"]["name"]
+    _check_overrides(study, options.overrides or {})
+    data_set = _data_set(study, options)
+    configs = _configs(study, options, overrides_on(data_set, study, options))
     folds = _folds(study, data_set, options)
     folder = runs_root(options.runs) / study.name / data_set
     return Plan(study, data_set, folder, folds, _runs(study, configs, folds, folder), options)
@@ -87,12 +86,21 @@ def make_plan(study: Study, options: Options | None = None) -> Plan:
 def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
     """Refuse an override for all variants that the study or one of its variants sets by itself."""
     for key, value in overrides.items():
-        problem = override_problem(key, value)
-        owner = next((name for name, own in study.variants.items() if key in own), None)
-        if owner:
-            problem = f"{key} is what variant {owner!r} of {study.file} sets; it cannot be set for all variants."
+        problem = override_problem(key, value) or set_by_variant(key, study.variants)
         if problem:
             raise UsageError(f"--set {key}: {problem}", "Override other keys, or edit a copy of the study file.")
+
+
+def _data_set(study: Study, options: Options) -> str:
+    """Return the data set's name: the one asked for, else the base experiment's."""
+    from har.training.cli import resolve  # heavy: torch and Lightning
+
+    return str(resolve([study.base], {})["data"]["name"]) if options.data is None else options.data
+
+
+def overrides_on(data_set: str, study: Study, options: Options) -> dict[str, Any]:
+    """Return the overrides of the base for all variants: the study's for the data set, over them those asked for."""
+    return {**study.data_sets.get(data_set, {}), **(options.overrides or {})}
 
 
 def _configs(study: Study, options: Options, overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

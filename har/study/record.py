@@ -11,7 +11,7 @@ from typing import Any
 
 from har.errors import UsageError
 from har.files import write_json
-from har.study.plan import Plan
+from har.study.plan import Plan, overrides_on
 from har.windows.splits import load_folds, save_folds
 
 # What the report's protocol box shows: settings that hold for every run. A setting that variants differ in is no part
@@ -56,6 +56,23 @@ def check_folds(plan: Plan) -> None:
         )
 
 
+def form_change(plan: Plan) -> list[str]:
+    """Return a sentence where the report of a whole study gives way to that of its short form; runs are kept."""
+    try:
+        before = json.loads((plan.folder / "study.json").read_text(encoding="utf-8")).get("form")
+    except (OSError, ValueError, AttributeError):
+        return []
+    if not plan.study.is_short or before != "whole":
+        return []
+    again = command_line(plan, whole=True)
+    return [f"this report takes the place of the whole study's, which the runs on disk make again: {again}"]
+
+
+def _form(plan: Plan) -> str:
+    """Return which form of its study a plan is."""
+    return "short" if plan.study.is_short else "whole"
+
+
 def record(plan: Plan) -> dict[str, Any]:
     """Return the content of ``study.json``: the study as it is run, for evaluation and report."""
     study = plan.study
@@ -66,7 +83,8 @@ def record(plan: Plan) -> dict[str, Any]:
         "base": Path(os.path.normpath(study.base)).as_posix(),
         "file": study.file.as_posix(),
         "variants": study.variants,
-        "overrides": dict(plan.options.overrides or {}),
+        "form": _form(plan),
+        "overrides": overrides_on(plan.data_set, study, plan.options),
         "contrasts": [asdict(contrast) for contrast in study.contrasts],
         "inferences": list(study.inferences),
         "repeats": study.repeats,
@@ -90,6 +108,8 @@ def record(plan: Plan) -> dict[str, Any]:
 def protocol_of(plan: Plan) -> dict[str, Any]:
     """Return how subjects are divided, and the settings of the runs that all of them share."""
     shared = {key: value for key, value in asdict(plan.study.protocol).items() if value is not None}
+    if plan.study.short:
+        shared["form"] = f"{_form(plan)}, {len(plan.study.variants)} variants"
     for section, keys in _PROTOCOL_KEYS.items():
         for key in keys:
             values = [run.config[section].get(key) for run in plan.runs]
@@ -102,6 +122,11 @@ def caveats(plan: Plan) -> list[str]:
     """Return what a reader of the results must know of this design, and what to type for a better one."""
     study = plan.study
     notes = []
+    if study.is_short:
+        notes.append(
+            f"This is the short form of the study: {', '.join(study.variants)} and the contrasts among them; the whole "
+            f"study goes on from these runs: {command_line(plan, whole=True)}"
+        )
     if study.repeats == 1:
         notes.append(
             "One repeat per fold was used, so a variant's score includes the chance of its one seed; "
@@ -119,11 +144,11 @@ def caveats(plan: Plan) -> list[str]:
     return notes
 
 
-def command_line(plan: Plan, repeats: int | None = None) -> str:
-    """Return the command that makes this study, or the same with another number of repeats."""
+def command_line(plan: Plan, repeats: int | None = None, *, whole: bool = False) -> str:
+    """Return the command that makes this study, or the same with another number of repeats, or its whole form."""
     options = plan.options
     given = {"--data": options.data, "--runs": options.runs, "--root": options.root}
-    words = ["har", "study", str(plan.study.file)]
+    words = ["har", "study", str(plan.study.file)] + ["--short"] * (plan.study.is_short and not whole)
     words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
     words += ["--repeats", str(plan.study.repeats if repeats is None else repeats)]
     for key, value in (options.overrides or {}).items():

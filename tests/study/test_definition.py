@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import UsageError
-from har.study.definition import GOVERNED, is_safe_name, load_study, override_problem
+from har.study.declared import GOVERNED, is_safe_name, override_problem, short_form
+from har.study.definition import load_study
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "studies" / "bn-placement.yaml"
 
@@ -62,12 +63,14 @@ def test_one_repeat_and_seed_0_are_the_defaults(tmp_path):
     assert (study.repeats, study.seed, study.notes) == (1, 0, ())
 
 
-def test_the_shipped_study_asks_the_projects_question():
-    study = load_study(SHIPPED)
+def test_the_short_form_of_the_shipped_study_asks_the_projects_question():
+    study = short_form(load_study(SHIPPED))
     assert study.question == "Does batch normalisation after every convolution beat a single early one?"
     assert list(study.variants) == ["none", "input", "first", "every"]
     assert all(own["model.scaling"] == "channel" for own in study.variants.values())
-    assert [(c.a, c.b) for c in study.contrasts if c.primary] == [("every", "input")]
+    pairs = [("every", "input"), ("every", "first"), ("every", "none"), ("input", "none")]
+    assert [(c.a, c.b) for c in study.contrasts] == pairs
+    assert [c.primary for c in study.contrasts] == [True, False, False, False]
     assert study.protocol.folds == "loso"
     assert study.repeats == 1
 
@@ -123,6 +126,17 @@ def test_a_missing_key_is_named(tmp_path, key):
         ({"contrasts": [{"a": "every", "b": "input", "primary": "yes"}]}, "primary is 'yes'"),
         ({"contrasts": [{"a": "every", "b": "input", "primry": True}]}, "Did you mean 'primary'?"),
         ({"contrasts": [*GOOD["contrasts"], {"a": "input", "b": "every"}]}, "a second time"),
+        ({"short": []}, "short is []"),
+        ({"short": "every"}, "short is 'every'"),
+        ({"short": ["input", "evry"]}, "no variant is named 'evry'. Did you mean 'every'?"),
+        ({"short": ["input", "every", "every"]}, "names a variant twice"),
+        ({"short": ["every"]}, "both variants of the primary contrast"),
+        ({"data_sets": ["hapt"]}, "data_sets must hold data sets"),
+        ({"data_sets": {"hapt": 2.56}}, "data_sets must hold data sets"),
+        ({"data_sets": {"a/b": {"data.window_s": 2.56}}}, "data_sets must hold data sets"),
+        ({"data_sets": {"hapt": {"data.fold": "subject-1"}}}, "data_sets: hapt: data.fold is set by the study"),
+        ({"data_sets": {"hapt": {"model.norm.placement": "last"}}}, "is what variant 'input' sets"),
+        ({"data_sets": "windows.yaml"}, "data_sets 'windows.yaml' is not there"),
         ({"contrasts": [*GOOD["contrasts"], {"a": "input", "b": "every", "primary": True}]}, "2 contrasts are primary"),
     ],
 )

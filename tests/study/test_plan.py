@@ -122,7 +122,7 @@ def test_an_override_for_all_variants_reaches_every_run(study, data_root):
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("model.norm.placement", "is what variant 'none' of"),
+        ("model.norm.placement", "is what variant 'none' sets"),
         ("seed_everything", "is set by the study itself"),
         ("data.fold", "is set by the study itself"),
         ("a..b", "is not a dotted key"),

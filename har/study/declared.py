@@ -1,0 +1,136 @@
+"""What a study declares: its variants, protocol and contrasts, as plain values; and its short form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from har.errors import UsageError
+from har.evaluation.arms import RUNNING, parts_of
+
+# Names become folders: the same characters mean the same file on every file system, and none hides or climbs.
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+# What a study fills in for each run. A variant that set one of these would not be compared under the same protocol.
+GOVERNED = (
+    "name",
+    "seed_everything",
+    "threads",
+    "inferences",
+    "data.name",
+    "data.root",
+    "data.folds",
+    "data.fold",
+    "data.fold_count",
+    "data.validation_subjects",
+)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A declared comparison: the score of `a` minus that of `b`, each VARIANT or VARIANT@INFERENCE, over subjects."""
+
+    a: str
+    b: str
+    primary: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How subjects are divided.
+
+    Attributes:
+        folds: ``"loso"``, ``"kfold"``, a split of the data set's card (``"official"``), or the path of a folds file
+            (resolved against the study file).
+        fold_count: Number of folds of ``"kfold"``; None for the others.
+        validation_subjects: Subjects taken from each fold's training subjects for validation; None with a folds file
+            and with a split that names its own.
+    """
+
+    folds: str
+    fold_count: int | None
+    validation_subjects: int | None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, checked.
+
+    Attributes:
+        file: The study file.
+        base: The experiment file that every run starts from.
+        variants: Name to dotted overrides of the base, in the file's order.
+        repeats: Runs per variant and fold, each with a seed of its own.
+        seed: The number that all seeds are derived from.
+        notes: Sentences for the report.
+        inferences: What every run predicts with (`har.norms.inferences`).
+        short: Names of the variants of the short form; empty where there is none.
+        is_short: Whether this is the short form (`short_form`).
+        data_sets: Name of a data set to dotted overrides of the base on it.
+    """
+
+    name: str
+    question: str
+    file: Path
+    base: Path
+    variants: dict[str, dict[str, Any]]
+    protocol: Protocol
+    repeats: int
+    seed: int
+    contrasts: tuple[Contrast, ...]
+    notes: tuple[str, ...]
+    inferences: tuple[str, ...] = (RUNNING,)
+    short: tuple[str, ...] = ()
+    is_short: bool = False
+    data_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def short_form(study: Study) -> Study:
+    """Return the short form of a study: its `short` variants, and the contrasts among them.
+
+    Runs of both forms are the same, and so are their folders: the whole study goes on from what the short form made.
+
+    Raises:
+        UsageError: The study has none.
+    """
+    if not study.short:
+        raise UsageError(f"{study.file} has no short form.", "Leave --short out, or add short: [VARIANT, …] to it.")
+    variants = {name: own for name, own in study.variants.items() if name in study.short}
+    return replace(study, variants=variants, contrasts=among(study.contrasts, study.short), is_short=True)
+
+
+def among(contrasts: Iterable[Contrast], variants: Iterable[str]) -> tuple[Contrast, ...]:
+    """Return the contrasts that have both sides among some variants."""
+    names = set(variants)
+    return tuple(found for found in contrasts if {parts_of(found.a)[0], parts_of(found.b)[0]} <= names)
+
+
+def is_safe_name(name: object) -> bool:
+    """Return whether `name` can be a folder's name on every file system."""
+    return isinstance(name, str) and _SAFE_NAME.fullmatch(name) is not None and not name.endswith(".")
+
+
+def set_by_variant(key: object, variants: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return why a key cannot be overridden for all variants: one of them sets it; or None."""
+    owner = next((name for name, own in variants.items() if key in own), None)
+    return None if owner is None else f"{key} is what variant {owner!r} sets; it cannot be set for all variants."
+
+
+def override_problem(key: object, value: object) -> str | None:
+    """Return what is wrong with one dotted override, or None.
+
+    Args:
+        key: The dotted key, such as ``"model.norm.placement"``.
+        value: Its value: a number, a text, a truth value, None, or a list.
+    """
+    if not isinstance(key, str) or not key or any(not part for part in key.split(".")):
+        return f"{key!r} is not a dotted key such as model.norm.placement."
+    if isinstance(value, dict):
+        return f"{key} holds a mapping; write one dotted key for each of its values."
+    governed = next((name for name in GOVERNED if key == name or name.startswith(f"{key}.")), None)
+    if governed:
+        return f"{governed} is set by the study itself (from protocol, inferences, seed and --data); take it out."
+    return None
