@@ -187,8 +187,8 @@ def _judge(plan: Plan) -> list[Path]:
     """
     from har.evaluation.comparison import judge
     from har.evaluation.gathering import gather
+    from har.evaluation.measures import DEFAULT_POLICY
     from har.evaluation.report import write_report
-    from har.evaluation.scores import DEFAULT_POLICY
     from har.study.record import caveats
 
     gathered = gather(plan.folder)
