@@ -68,6 +68,7 @@ def candidates(value: object, known: Iterable[object]) -> str:
     """
     names = sorted({str(name) for name in known})
     close = difflib.get_close_matches(str(value), names, n=2, cutoff=0.5)
+    close = close or [name for name in names if name.casefold() == str(value).casefold()]
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     listing = f"Known: {shown}." if names else "There are none."
     if close:

@@ -70,3 +70,31 @@ def parse_yaml(text: str, where: str) -> Any:
         raise UsageError(f"{place}: {error.problem}.", "Mend the YAML there.") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{where} is not YAML: {str(error).splitlines()[0]}.", "Mend the YAML.") from None
+
+
+def key_lines(path: Path) -> dict[str, int]:
+    """Return the 1-based line of every key and list item of a file that `read_yaml` can read.
+
+    Keys are written as in ``files.tables[0].path``; those of the document itself stand alone.
+    """
+    lines: dict[str, int] = {}
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    if node is not None:
+        _add_lines(node, "", lines, ())
+    return lines
+
+
+def _add_lines(node: yaml.Node, where: str, lines: dict[str, int], above: tuple[int, ...]) -> None:
+    """Add the lines of what a node holds; `above` are the nodes around it, which an alias may name again."""
+    if id(node) in above:
+        return
+    above = (*above, id(node))
+    if isinstance(node, yaml.MappingNode):
+        for key, item in node.value:
+            name = f"{where}.{key.value}" if where else str(key.value)
+            lines[name] = key.start_mark.line + 1
+            _add_lines(item, name, lines, above)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            lines[f"{where}[{i}]"] = item.start_mark.line + 1
+            _add_lines(item, f"{where}[{i}]", lines, above)

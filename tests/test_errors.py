@@ -19,6 +19,7 @@ def test_candidates_put_the_nearest_first_and_list_all() -> None:
     assert candidates("evry", ["none", "every"]) == "Did you mean 'every'? Known: every, none."
     assert candidates("zzz", ["none"]) == "Known: none."
     assert candidates("zzz", []) == "There are none."
+    assert candidates("G", ["g", "mg"]) == "Did you mean 'g'? Known: g, mg."
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=60), st.text(max_size=8))

@@ -24,14 +24,15 @@ _INCOMPLETE = ("refuse", "leave-out")
 def contradictions(card: Card) -> list[str]:
     """Return one sentence for each contradiction in a card; none for a card that can be used."""
     problems = []
+    has_rate = math.isfinite(card.rate_hz) and 0 < card.rate_hz <= recipe.HIGHEST_RATE_HZ
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", card.name):
         problems.append(f"name: {card.name!r} names a folder: use small letters, digits and '-'")
-    if not (math.isfinite(card.rate_hz) and 0 < card.rate_hz <= recipe.HIGHEST_RATE_HZ):
+    if not has_rate:
         problems.append(f"rate_hz: {card.rate_hz} is not a rate: samples per second of a wearable sensor are expected")
     problems += _choice("reader", card.reader, READERS)
     problems += [
-        f"channels: unit {channel.unit!r} of {channel.name} is not known. {candidates(channel.unit, SI)}"
-        for channel in card.channels
+        f"channels[{i}].unit: {channel.unit!r} is not known. {candidates(channel.unit, SI)}"
+        for i, channel in enumerate(card.channels)
         if channel.unit not in SI
     ]
     names = [activity.name for activity in card.activities]
@@ -42,7 +43,8 @@ def contradictions(card: Card) -> list[str]:
             f"{key}: {name!r} is not an activity. {candidates(name, names)}" for name in given if name not in names
         ]
     problems += _source(card.source) + _repeated(card) + _splits(card)
-    problems += [f"preparation.{problem}" for problem in recipe.problems_of(card.preparation, card.rate_hz)]
+    if has_rate:
+        problems += [f"preparation.{problem}" for problem in recipe.problems_of(card.preparation, card.rate_hz)]
     if (card.files is None) == (card.reader == "files"):
         needed = "needs" if card.files is None else "does not read"
         problems.append(f"files: the reader {card.reader!r} {needed} this section")
@@ -92,7 +94,8 @@ def _repeated(card: Card) -> list[str]:
     problems = [f"{key}: the list is empty" for key in ("channels", "activities") if not getattr(card, key)]
     for key, values in lists.items():
         repeated = sorted({str(value) for value in values if values.count(value) > 1})
-        problems += [f"{key}: {value} stands more than once" for value in repeated]
+        if repeated:
+            problems.append(f"{key}: {', '.join(repeated)} stand{'s' * (len(repeated) == 1)} more than once")
     return problems
 
 
@@ -148,7 +151,7 @@ def _files(card: Card, files: Files) -> list[str]:
     if patterns:
         return problems + patterns  # nothing can be said about groups that cannot be read
     for i, table in enumerate(files.tables):
-        problems += _table(card, files, table, f"files.tables[{i}]")
+        problems += _table(files, table, f"files.tables[{i}]")
     taken = [channel for table in files.tables for channel in table.columns]
     problems += [
         f"files: no table has a column for the channel {channel.name}"
@@ -176,15 +179,9 @@ def _files(card: Card, files: Files) -> list[str]:
     return problems + _label(files, groups)
 
 
-def _table(card: Card, files: Files, table: Table, where: str) -> list[str]:
+def _table(files: Files, table: Table, where: str) -> list[str]:
     """Return what is wrong with one table."""
     problems = _format(table.format, f"{where}.format")
-    names = [channel.name for channel in card.channels]
-    problems += [
-        f"{where}.columns: {name!r} is not a channel. {candidates(name, names)}"
-        for name in table.columns
-        if name not in names
-    ]
     columns = [column for terms in table.columns.values() for column in terms]
     columns += [*table.groups.values(), *([table.time.column] if table.time else [])]
     if files.label and files.label.column is not None and table is files.tables[0]:

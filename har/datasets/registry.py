@@ -7,11 +7,12 @@ from pathlib import Path
 
 from har.datasets.card import Card
 from har.datasets.consistency import contradictions
+from har.datasets.places import as_written, in_their_lines
 from har.datasets.recording import natural_order
 from har.datasets.schema import read_mapping
 from har.datasets.shorthand import expand
 from har.errors import UsageError, unknown
-from har.strict_yaml import read_yaml
+from har.strict_yaml import key_lines, read_yaml
 
 _CARDS = Path(__file__).parent / "cards"
 
@@ -52,13 +53,16 @@ def load_card(path: Path) -> Card:
     Raises:
         UsageError: The file is missing, is not YAML, or is not a valid card; every error is named.
     """
+    shortened: list[str] = []
     problems: list[str] = []
-    card = read_mapping(Card, expand(read_yaml(path), problems), "", problems)
-    if not problems:
+    value, written = expand(read_yaml(path), shortened)
+    card = read_mapping(Card, value, "", problems)
+    if not shortened + problems:
         problems = contradictions(card)
-    if problems:
+    if shortened + problems:
+        said = in_their_lines([*shortened, *as_written(problems, written)], key_lines(path))
         raise UsageError(
-            "\n  - ".join([f"card {path} has {len(problems)} error{'s' * (len(problems) > 1)}:", *problems]),
+            "\n  - ".join([f"card {path} has {len(said)} error{'s' * (len(said) > 1)}:", *said]),
             "Correct them in the card.",
         )
     return typing.cast("Card", card)

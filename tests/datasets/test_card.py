@@ -82,7 +82,7 @@ CONTRADICTIONS = {
     "reader: 'spa' is not known": lambda value: value.update(reader="spa"),
     "source.kind: 'wheel' is not known": lambda value: value["source"].update(kind="wheel"),
     "source.sha256: 64 hexadecimal": lambda value: value["source"].update(sha256="eb12"),
-    "unit 'rad/min' of gyro_x is not known": lambda value: value["channels"][3].update(unit="rad/min"),
+    "channels[3].unit: 'rad/min' is not known": lambda value: value["channels"][3].update(unit="rad/min"),
     "null_activity: 'nul' is not an activity": lambda value: value.update(null_activity="nul"),
     "rows_per_activity: 'abductio' is not an activity": lambda value: value["facts"].update(
         rows_per_activity={"abductio": 3}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import har.datasets
 from har.datasets.card import (
     Archive,
     Card,
@@ -22,7 +23,7 @@ from har.datasets.card import (
     Tree,
 )
 from har.datasets.readers import READERS
-from har.datasets.registry import load_card
+from har.datasets.registry import card_names, get_card, load_card
 from har.datasets.units import SI
 from har.errors import UsageError
 from tests.datasets.own import CARD, card_with
@@ -49,6 +50,43 @@ def test_ranges_sums_and_single_channels_are_written_out(tmp_path):
         "acc_z": ("gravity z", "user z"),
         "pulse": (9,),
     }
+
+
+def test_sensors_at_several_sites_are_written_out_site_by_site(tmp_path):
+    sensors = [
+        {"name": "acc", "axes": ["x", "y"], "sensor": "accelerometer", "unit": "g"},
+        {"name": "pulse", "axis": "-", "sensor": "heart", "unit": "bpm"},
+    ]
+    channels = [{"sites": {"l": "left-ankle", "r": "right-ankle"}, "sensors": sensors}]
+    columns = {"l": ["4-5", 9], "r_acc": [1, 2], "r_pulse": 3}
+    card = card_with(tmp_path, channels=channels, files={"columns": columns})
+    assert [(c.name, c.site, c.sensor, c.axis, c.unit) for c in card.channels] == [
+        ("l_acc_x", "left-ankle", "accelerometer", "x", "g"),
+        ("l_acc_y", "left-ankle", "accelerometer", "y", "g"),
+        ("l_pulse", "left-ankle", "heart", "-", "bpm"),
+        ("r_acc_x", "right-ankle", "accelerometer", "x", "g"),
+        ("r_acc_y", "right-ankle", "accelerometer", "y", "g"),
+        ("r_pulse", "right-ankle", "heart", "-", "bpm"),
+    ]
+    taken = [column for (column,) in (card.files.tables[0].columns[c.name] for c in card.channels)]
+    assert taken == [4, 5, 9, 1, 2, 3]
+
+
+def test_ranges_of_subjects_are_written_out_and_names_are_not(tmp_path):
+    splits = {"a": {"train": "1-9", "validation": ["10"], "test": "11-12"}}
+    card = card_with(tmp_path, subjects="1-12", splits=splits)
+    assert card.subjects == tuple(str(i) for i in range(1, 13))
+    assert card.splits["a"] == Split(card.subjects[:9], ("11", "12"), ("10",))
+    named = card_with(tmp_path, subjects=["1-2", "1-3"])  # people of group 1
+    assert named.subjects == ("1-2", "1-3")
+
+
+@pytest.mark.parametrize("name", [name for name in card_names() if get_card(name).reader == "files"])
+def test_an_ordinary_card_has_at_most_thirty_lines(name):
+    if name.startswith("opportunity"):
+        pytest.skip("113 of 250 columns, of sixteen kinds and sites of sensors: no ordinary set")
+    text = (Path(har.datasets.__file__).parent / "cards" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert len([line for line in text.splitlines() if not line.startswith("#")]) <= 30  # remarks are for people
 
 
 def test_what_is_shared_holds_for_tables_that_have_nothing_else(tmp_path):
@@ -95,18 +133,18 @@ CONTRADICTIONS = {
     "channels[0].axes: a list of names": {
         "channels": [{"name": "acc", "axes": "xyz", "sensor": "a", "site": "b", "unit": "g"}]
     },
-    "activities[1].name: text": {"activities": {"walk": "walking", "sit": 3}},
+    "activities.sit: text": {"activities": {"walk": "walking", "sit": 3}},
     "files: key 'clumns' is not known": wrong(clumns={}),
-    "files.tables[0]: key 'path' is missing": wrong(path=None),
+    "files: key 'path' is missing": wrong(path=None),
     "files: give either 'tables', or 'path' and 'columns'": wrong(tables=[]),
-    "files.tables[0].columns.acc: 2 columns for the 3 channels": wrong(columns={"acc": "1-2"}),
-    "files.tables[0].columns: 'gyro' is not a channel": wrong(columns={"acc": "1-3", "gyro": 4}),
+    "files.columns.acc: 2 columns for the 3 channels": wrong(columns={"acc": "1-2"}),
+    "files.columns.gyro: 'gyro' is not a channel": wrong(columns={"acc": "1-3", "gyro": 4}),
     "files: no table has a column for the channel acc_z": wrong(columns={"acc_x": 1, "acc_y": 2}),
     "the channel acc_x has its columns already": wrong(columns={"acc": "1-3", "acc_x": 2}),
     "column 0 does not exist: columns count from 1": wrong(columns={"acc": [0, 1, 2]}),
     "column 'activity' is a name, but the file has no header": wrong(format={"header": False}, columns={"acc": "1-3"}),
-    "files.tables[0].path: {Subject} is no group": wrong(path="{Subject}/{subject}.csv"),
-    "files.tables[0].path: {subject:x} is no group": wrong(path="{subject:x}.csv"),
+    "files.path: {Subject} is no group": wrong(path="{Subject}/{subject}.csv"),
+    "files.path: {subject:x} is no group": wrong(path="{subject:x}.csv"),
     "must lie below the source": wrong(path="../{subject}.csv"),
     "is no pattern": wrong(path="{subject.csv"),
     "files: nothing says who the subject is": wrong(path="{trial}.csv"),
@@ -114,10 +152,8 @@ CONTRADICTIONS = {
     "files.join: 'rows' is not known. Did you mean 'row'": wrong(join="rows"),
     "files.incomplete: 'ignore' is not known": wrong(incomplete="ignore"),
     "key 'time' is missing: files that are joined by time": wrong(join="time"),
-    "files.tables[0].time.unit: 'sec' is not known": wrong(time={"column": "t", "unit": "sec"}),
-    "files.tables[0].format.delimiter: one character or whitespace is expected, not ', '": wrong(
-        format={"delimiter": ", "}
-    ),
+    "files.time.unit: 'sec' is not known": wrong(time={"column": "t", "unit": "sec"}),
+    "files.format.delimiter: one character or whitespace is expected, not ', '": wrong(format={"delimiter": ", "}),
     "delimiter and decimal sign are both ','": wrong(format={"decimal": ","}),
     "skip_rows: -1 rows cannot be skipped": wrong(format={"skip_rows": -1}),
     "files.label: nothing says which activity a sample has": wrong(label=None),
