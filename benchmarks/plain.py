@@ -1,4 +1,4 @@
-"""The plain stack: what a careful person writes who knows PyTorch, Lightning and the field, and does not tune for speed.
+"""The plain stack: what a careful person writes who knows PyTorch, Lightning and the field, and tunes no speed.
 
 Windows are cut into one array, z-scored by the training subjects and held in memory as (windows, channels, samples);
 `TensorDataset` and `DataLoader` serve them, `Conv1d`, `BatchNorm1d` and `MaxPool1d` learn from them, Lightning with its
@@ -8,7 +8,7 @@ defaults trains. It uses nothing of the project and is not changed any more: it 
 
 DATA.npz holds ``signal`` (rows, channels), ``label`` (rows), and per recording ``start``, ``stop``, ``subject``.
 RUNS.json holds ``settings`` (see `Settings`) and ``runs``: name, placement, seed, and the subjects of ``train``,
-``validation`` and ``test``. FOLDER receives the test predictions and ``results.json``: macro F1 and seconds of each run.
+``validation`` and ``test``. FOLDER receives the test predictions and ``results.json``: macro F1, seconds of each run.
 """
 
 from __future__ import annotations
