@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_CHUNK_BYTES = 1 << 20
-
 
 def data_root(root: str | Path | None = None) -> Path:
     """Return the folder of raw and prepared data: `root`, else ``$HAR_DATA``, else ``./data``."""
@@ -70,11 +68,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_of_json(value: Any) -> str:

@@ -16,7 +16,7 @@ from har.datasets.recipe import Gravity, Recipe
 from har.datasets.registry import find_card
 from har.windows.account import COUNTED
 from har.windows.prepare import is_prepared, prepare, store_folder
-from har.windows.store import Store
+from har.windows.store import read_manifest
 
 _EXAMPLES = """\
 har prepare spar
@@ -55,7 +55,8 @@ def main(args: list[str]) -> int:
                 allow_download=options.download,
                 jobs=options.jobs,
             )
-        print(f"{name}: {_said(card, Store.open(store_folder(name, options.root)))}")
+        manifest, _ = read_manifest(store_folder(name, options.root))
+        print(f"{name}: {_said(card, manifest)}")
     print(f"Store: {store_folder(name, options.root)}")
     if options.source is not None:
         _warn_of_unmatched(card, Path(options.source))
@@ -135,23 +136,22 @@ def _recipe(default: Recipe, options: argparse.Namespace) -> Recipe:
     return dataclasses.replace(default, **changes)
 
 
-def _said(card: Card, store: Store) -> str:
+def _said(card: Card, manifest: dict[str, Any]) -> str:
     """Return what was verified, and what was done."""
-    return "\n".join([_verified(card, store), *_done(store.manifest["done"], store.rate_hz)])
+    return "\n".join([_verified(card, manifest), *_done(manifest["done"], manifest["preparation"]["rate_hz"])])
 
 
-def _verified(card: Card, store: Store) -> str:
+def _verified(card: Card, manifest: dict[str, Any]) -> str:
     """Return the sentences that say what was counted, and whether the card states it."""
-    counts = store.manifest["counts"]
-    hours = counts["rows"] / store.rate_hz / 3600
+    counts, rate_hz = manifest["counts"], manifest["preparation"]["rate_hz"]
     found = (
-        f"{counts['recordings']} recordings of {len(store.subjects)} subjects, {counts['rows']} rows "
-        f"({hours:.2f} h at {store.rate_hz:g} Hz), {counts['unlabelled_rows']} of them unlabelled"
+        f"{counts['recordings']} recordings of {len(manifest['subjects'])} subjects, {counts['rows']} rows "
+        f"({counts['rows'] / rate_hz / 3600:.2f} h at {rate_hz:g} Hz), {counts['unlabelled_rows']} of them unlabelled"
     )
     source = card.source
     has_hash = source.sha256 or source.tree or any(archive.sha256 for archive in source.archives)
     hashed = "The hash of the source is the card's" if has_hash else "The card states no hash of the source"
-    differ = store.manifest["facts_that_differ"]
+    differ = manifest["facts_that_differ"]
     if card.facts is None:
         return f"{found}. {hashed}. The card states no counts to hold them against."
     if differ:

@@ -156,7 +156,7 @@ def _prepare(plan: Plan, raw: RawRecording) -> Treated:
         label_T = _labels(clocks[0], raw.label_T, epoch, time_s, plan.recipe.max_gap_s)
         counts["labels_out_of_reach"] += int(np.count_nonzero(label_T == _OUT_OF_REACH))
         label_T[label_T == _OUT_OF_REACH] = UNLABELLED
-        made_TC = computed(plan.channels, plan.recipe, plan.rate_hz, signal_TC).astype(np.float32)
+        made_TC = computed(plan.channels, plan.recipe, plan.rate_hz, signal_TC).astype(np.float32, order="C")
         begin_s = float(time_s[0] - clocks[0].time_s[0])
         recordings.append(Recording(raw.subject, raw.trial, made_TC, label_T, raw.extra, begin_s))
     measured_hz = [rate_hz for rate_hz in rates if rate_hz is not None]
@@ -187,9 +187,10 @@ def _track(plan: Plan, stream: Stream, clock: Clock, rate_hz: float | None, coun
     columns = [i for i, name in enumerate(names) if name in stream.channels]
     if not columns:
         return None
-    order = [stream.channels.index(names[i]) for i in columns]
-    signal_TC = stream.signal_TC[:, order] if clock.is_exact else stream.signal_TC[clock.row_T][:, order]
-    signal_TC = np.multiply(signal_TC, plan.channels.factors()[columns])  # in float64, rounded once in the end
+    signal_TC = np.empty((len(columns), len(clock.row_T))).T  # channel by channel in memory, as all steps go through it
+    for i, factor in enumerate(plan.channels.factors()[columns]):  # in float64, rounded once in the end
+        source_T = stream.signal_TC[:, stream.channels.index(names[columns[i]])]
+        np.multiply(source_T if clock.is_exact else source_T[clock.row_T], factor, out=signal_TC[:, i])
     if not np.isfinite(signal_TC).all() and np.isinf(signal_TC).any():
         row, column = np.argwhere(np.isinf(signal_TC))[0]
         raise DataError(f"an infinite value in row {clock.row_T[row]} of {names[columns[column]]}.", "Mend the source.")

@@ -1,5 +1,8 @@
 """`har prepare my-card.yaml --source FOLDER`: own data through the command line, good and bad."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,14 @@ def test_a_folder_of_csv_files_becomes_a_store(place, capsys):
     np.testing.assert_array_equal(store.signal_TC[:100, 0], np.arange(100, dtype=np.float32))
     assert np.bincount(store.label_T).tolist() == [100, 100]
     assert (store.subjects, store.activities) == (["anna", "ben"], ["walking", "sitting"])
+
+
+def test_preparing_a_table_imports_no_pandas(place):
+    script = "from har.__main__ import main; main(['prepare', 'mine.yaml', '--source', 'raw']); import sys; "
+    script += "sys.exit(' '.join({'pandas', 'scipy'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 recordings of 2 subjects" in done.stdout
 
 
 BAD = {
