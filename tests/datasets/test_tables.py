@@ -29,5 +29,6 @@ def test_a_table_of_many_blocks_is_read_as_a_whole(tmp_path):
 
 
 def test_a_part_of_a_longer_column_begins_where_it_begins():
-    whole = pa.chunked_array([pa.array([1.0, 2.0, None, 4.0]).slice(1), pa.array([5.0, 6.0]).slice(1)])
-    np.testing.assert_array_equal(_values(whole, np.float64, np.nan), [2, np.nan, 4, 6])
+    for values in ([1.0, 2.0, 3.0], [1.0, None, 3.0]):
+        column = pa.chunked_array([pa.array(values).slice(1), pa.array([5.0, 6.0]).slice(1)])
+        np.testing.assert_array_equal(_values(column, np.float64, np.nan), [values[1] or np.nan, 3, 6])
