@@ -39,7 +39,8 @@ class Moments:
     def of(x: Tensor) -> Moments:
         """Take them of windows, float (windows, channels, …)."""
         x_NCT = x.detach().flatten(2) if x.ndim > 2 else x.detach()[:, :, None]
-        variance_NC, mean_NC = torch.var_mean(x_NCT, dim=2, correction=0)
+        mean_NC = x_NCT.mean(2)
+        variance_NC = (x_NCT - mean_NC[:, :, None]).square_().mean(2)  # torch.var_mean takes ten times as long here
         return Moments(mean_NC.double(), variance_NC.double(), x_NCT.shape[2])
 
     @staticmethod
@@ -90,10 +91,10 @@ class Statistics:
 
 
 def _statistics(layer: nn.Module, buffers: Mapping[str, Tensor]) -> Statistics:
-    mean = buffers.get("running_mean")
+    """Return a copy of a layer's buffers as statistics."""
+    kept = {name: value.detach().to(torch.float64, copy=True) for name, value in buffers.items()}
     epsilon = layer.eps if isinstance(layer, nn.modules.batchnorm._BatchNorm) else layer.epsilon
-    spread_C = buffers["running_var"].detach().double()
-    return Statistics(None if mean is None else mean.detach().double(), spread_C, float(epsilon))  # type: ignore[arg-type]
+    return Statistics(kept.get("running_mean"), kept["running_var"], float(epsilon))  # type: ignore[arg-type]
 
 
 def gap(batch: Statistics, stored: Statistics) -> dict[str, float]:

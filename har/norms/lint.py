@@ -1,33 +1,21 @@
 """What is doubtful in an architecture before it is trained: one sentence each, saying why.
 
-The layers are watched while one window of zeros passes through in inference mode, so the rules see the order in which
-layers run and which output goes straight into which layer, whatever the learner. Nothing is changed or drawn.
+The rules see the order in which layers run and which output goes straight into which layer (`har.norms.places`),
+whatever the learner. Nothing is changed or drawn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
 from torch import Tensor, nn
 
-from har.norms.layers import AllSensors
 from har.norms.mabn import MovingAverageBatchNorm
 from har.norms.per_window import ChannelLayerNorm, ElementLayerNorm, FilterResponseNorm, GroupNorm
+from har.norms.places import Call, calls
 from har.norms.weights import Convolution
 
 _OF_BATCH = (nn.BatchNorm2d, MovingAverageBatchNorm)
 _OF_WINDOW = (GroupNorm, ElementLayerNorm, FilterResponseNorm)
 _LINEAR = (nn.Conv2d, *_OF_BATCH)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A layer without layers of its own, as it ran: its name, itself, and the layer whose output it was given."""
-
-    name: str
-    layer: nn.Module
-    before: nn.Module | None
 
 
 def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, accumulation: int = 1, scaled: bool = True) -> list[str]:
@@ -40,10 +28,10 @@ def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, accumulation: int = 1
         accumulation: Batches whose gradients are added up for one step.
         scaled: Whether each input channel is scaled to mean 0 in front of the network.
     """
-    calls = _watch(network, x_1TC)
+    run = calls(network, x_1TC)
     found: list[str] = []
-    for place, call in enumerate(calls):
-        earlier = calls[:place]
+    for place, call in enumerate(run):
+        earlier = run[:place]
         found += _dropout(call, earlier)
         found += _bias(call)
         found += _batch_of_one(call, batch)
@@ -53,7 +41,7 @@ def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, accumulation: int = 1
     return found
 
 
-def _dropout(call: _Call, earlier: list[_Call]) -> list[str]:
+def _dropout(call: Call, earlier: list[Call]) -> list[str]:
     """Warn of dropout in front of a norm of the batch."""
     dropping = [other.name for other in earlier if _drops(other.layer)]
     if not dropping or not isinstance(call.layer, _OF_BATCH):
@@ -64,7 +52,7 @@ def _dropout(call: _Call, earlier: list[_Call]) -> list[str]:
     ]
 
 
-def _bias(call: _Call) -> list[str]:
+def _bias(call: Call) -> list[str]:
     """Warn of a bias that the norm behind it subtracts again."""
     subtracts = isinstance(call.layer, nn.BatchNorm2d) or _subtracts_channel_means(call.layer)
     if not subtracts or not isinstance(call.before, nn.Conv2d) or call.before.bias is None:
@@ -75,7 +63,7 @@ def _bias(call: _Call) -> list[str]:
     ]
 
 
-def _batch_of_one(call: _Call, batch: int) -> list[str]:
+def _batch_of_one(call: Call, batch: int) -> list[str]:
     """Warn of statistics over one window where the batch is meant."""
     size = getattr(call.layer, "size", None) or batch
     if not isinstance(call.layer, _OF_BATCH) or min(size, batch) > 1:
@@ -86,7 +74,7 @@ def _batch_of_one(call: _Call, batch: int) -> list[str]:
     ]
 
 
-def _accumulation(call: _Call, accumulation: int) -> list[str]:
+def _accumulation(call: Call, accumulation: int) -> list[str]:
     """Warn of gradients added up over batches that are normalised apart."""
     if accumulation <= 1 or not isinstance(call.layer, _OF_BATCH):
         return []
@@ -96,7 +84,7 @@ def _accumulation(call: _Call, accumulation: int) -> list[str]:
     ]
 
 
-def _raw_input(call: _Call, earlier: list[_Call]) -> list[str]:
+def _raw_input(call: Call, earlier: list[Call]) -> list[str]:
     """Warn of statistics of the window on the input itself, or with nothing but linear layers in between."""
     if not isinstance(call.layer, _OF_WINDOW) or not all(isinstance(other.layer, _LINEAR) for other in earlier):
         return []
@@ -112,7 +100,7 @@ def _raw_input(call: _Call, earlier: list[_Call]) -> list[str]:
     ]
 
 
-def _means(call: _Call, scaled: bool) -> list[str]:
+def _means(call: Call, scaled: bool) -> list[str]:
     """Warn where centred weights do not give moving average batch norm the mean of zero that it counts on."""
     if not isinstance(call.layer, MovingAverageBatchNorm):
         return []
@@ -139,28 +127,3 @@ def _subtracts_channel_means(layer: nn.Module) -> bool:
 def _drops(layer: nn.Module) -> bool:
     """Return whether a layer drops values in training."""
     return isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0
-
-
-def _watch(network: nn.Module, x_1TC: Tensor) -> list[_Call]:
-    """Pass one window through in inference mode and return the layers in the order in which they ran."""
-    names = {layer: name for name, layer in network.named_modules() if name}
-    leaves = [layer for layer in names if not any(layer.children()) and not isinstance(layer, AllSensors)]
-    modes = [(layer, layer.training) for layer in network.modules()]
-    outputs: list[tuple[Tensor, nn.Module]] = []  # kept alive, so that no two of them are one object
-    calls: list[_Call] = []
-
-    def watch(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        before = next((source for value, source in outputs if value is inputs[0]), None)
-        calls.append(_Call(names[layer], layer, before))
-        outputs.append((output, layer))
-
-    handles = [layer.register_forward_hook(watch) for layer in leaves]
-    try:
-        with torch.no_grad():
-            network.eval()(torch.zeros_like(x_1TC))
-    finally:
-        for handle in handles:
-            handle.remove()
-        for layer, mode in modes:
-            layer.training = mode
-    return calls
