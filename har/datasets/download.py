@@ -65,8 +65,8 @@ def download(archive: Archive, folder: Path) -> Path:
     return target
 
 
-def check_archive(archive: Archive, path: Path) -> None:
-    """Hold a file against the size and hash that the card states for it.
+def check_archive(archive: Archive, path: Path) -> str:
+    """Return the SHA-256 of a file, after it was held against the size and hash that the card states for it.
 
     Raises:
         DataError: They differ.
@@ -85,6 +85,7 @@ def check_archive(archive: Archive, path: Path) -> None:
             f"{path} has SHA-256 {digest}, not {archive.sha256}; it was not opened.",
             "It is damaged or another version. Remove it and get it again.",
         )
+    return digest
 
 
 def _mark(part: Path) -> Path:

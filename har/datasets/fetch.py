@@ -52,9 +52,7 @@ def locate(
     """
     if card.source.kind == "distribution":
         return _distributed(card, source)
-    folder = _located(card, source, raw_folder(card, root), allow_download=allow_download)
-    _check_tree(card, folder)
-    return folder
+    return _located(card, source, raw_folder(card, root), allow_download=allow_download)
 
 
 def raw_folder(card: Card, root: str | Path | None = None) -> Path:
@@ -94,9 +92,9 @@ def _located(card: Card, source: str | Path | None, raw: Path, *, allow_download
     archives = card.source.archives
     if found := _find(card, raw / "files"):
         _check_record(card, raw / "files")
-        return found
+        return _checked(card, found)
     if found := _find(card, raw):
-        return found
+        return _checked(card, found)
     missing = [archive for archive in archives if not (raw / archive.name).is_file()]
     if not archives or (missing and not (allow_download and _can_be_downloaded(card))):
         raise _absent(card, raw)
@@ -126,7 +124,7 @@ def _given(card: Card, place: Path, raw: Path) -> Path:
         raise DataError(f"source of {card.name}: there is no folder or file {place}.", "Check the path of --source.")
     if place.is_dir():
         if found := _find(card, place):
-            return found
+            return _checked(card, found)
         paths = [place / archive.name for archive in card.source.archives]
         if not paths or not all(path.is_file() for path in paths):
             names = " or ".join(archive.name for archive in card.source.archives)
@@ -154,9 +152,10 @@ def _given(card: Card, place: Path, raw: Path) -> Path:
 def _unpacked(card: Card, paths: list[Path], raw: Path, *, has_hash: bool) -> Path:
     """Check archives and unpack them into `raw/files`; return the folder from where the card's paths are counted."""
     if has_hash:
-        for archive, path in zip(card.source.archives, paths, strict=True):
-            check_archive(archive, path)
-    folder, record = raw / "files", {path.name: sha256_of_file(path) for path in paths}
+        digests = [check_archive(archive, path) for archive, path in zip(card.source.archives, paths, strict=True)]
+    else:
+        digests = [sha256_of_file(path) for path in paths]
+    folder, record = raw / "files", dict(zip((path.name for path in paths), digests, strict=True))
 
     def accept(part: Path) -> None:
         """Refuse what is not the card's before it takes the place of what may be."""
@@ -166,7 +165,7 @@ def _unpacked(card: Card, paths: list[Path], raw: Path, *, has_hash: bool) -> Pa
                 f"source of {card.name}: {', '.join(record)} does not hold {_looked_for(card)}; {folder} is as it was.",
                 "It is another archive, or another version of it.",
             )
-        _check_tree(card, found, shown=" and ".join(record))
+        _checked(card, found, shown=" and ".join(record))
         write_json(part / _RECORD, record)
 
     unpack(paths, folder, accept)
@@ -250,10 +249,10 @@ def _named(card: Card) -> str:
     return card.name if card.name in card_names() else "CARD.yaml"
 
 
-def _check_tree(card: Card, folder: Path, shown: str | None = None) -> None:
-    """Hold the files that matter against the card's hash of all of them, where it has one; `shown` is their place."""
+def _checked(card: Card, folder: Path, shown: str | None = None) -> Path:
+    """Return a folder whose files have the card's hash of all of them, where it states one; `shown` is their place."""
     if (tree := card.source.tree) is None:
-        return
+        return folder
     paths = sorted(path for path in folder.glob(tree.files) if path.is_file())
     digest = tree_sha256(folder, paths)
     if digest != tree.sha256:
@@ -263,6 +262,7 @@ def _check_tree(card: Card, folder: Path, shown: str | None = None) -> None:
             "A file is missing, damaged or was changed: unpack the archive again. If these are the official files "
             "after all, correct source.tree in a copy of the card.",
         )
+    return folder
 
 
 def tree_sha256(folder: Path, paths: list[Path]) -> str:

@@ -242,6 +242,12 @@ def test_a_changed_file_does_not_have_the_cards_tree_hash(official, tmp_path):
     (unpacked / "MHEALTHDATASET" / "mHealth_subject3.log").unlink()
     with pytest.raises(DataError, match=r"the 9 files \*\.log in .* have the tree SHA-256"):
         locate(card, unpacked, root=tmp_path)
+    shutil.copytree(unpacked, raw_folder(card, tmp_path / "by-hand"))
+    with pytest.raises(DataError, match=r"the 9 files \*\.log in .* have the tree SHA-256"):
+        locate(card, root=tmp_path / "by-hand")
+    (locate(card, outer, root=tmp_path) / "mHealth_subject3.log").write_text("1\t2\n")
+    with pytest.raises(DataError, match=r"the 10 files \*\.log in .* have the tree SHA-256"):
+        locate(card, root=tmp_path)
 
 
 @pytest.mark.parametrize(
