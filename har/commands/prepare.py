@@ -11,7 +11,6 @@ from typing import Any
 from har.commands.interrupt import termination_as_interrupt
 from har.commands.parser import CommandParser
 from har.datasets.card import Card
-from har.datasets.gathering import unmatched
 from har.datasets.recipe import Gravity, Recipe
 from har.datasets.registry import find_card
 from har.windows.account import COUNTED
@@ -55,18 +54,16 @@ def main(args: list[str]) -> int:
                 allow_download=options.download,
                 jobs=options.jobs,
             )
-        manifest, _ = read_manifest(store_folder(name, options.root))
-        print(f"{name}: {_said(card, manifest)}")
+        print(f"{name}: {_said(card, read_manifest(store_folder(name, options.root))[0])}")
     print(f"Store: {store_folder(name, options.root)}")
-    if options.source is not None:
-        _warn_of_unmatched(card, Path(options.source))
+    _warn_of_unread(store_folder(name, options.root), options.source)
     return 0
 
 
-def _warn_of_unmatched(card: Card, source: Path) -> None:
+def _warn_of_unread(store: Path, source: str | None) -> None:
     """Say which files of a person's own folder were not read: a name written otherwise loses a recording."""
-    names = unmatched(card, source)
-    if names:
+    names = read_manifest(store)[0]["done"].get("unread_files")
+    if names and source is not None:
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         print(
             f"Warning: files in {source} that no path of the card matches, and that were not read ({len(names)}): "

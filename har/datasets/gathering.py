@@ -67,20 +67,22 @@ def source_sha256(card: Card, source: Path) -> str | None:
     return tree_sha256(source, [source / name for name in _read_names(card.files, source)])
 
 
-def unmatched(card: Card, source: Path) -> list[str]:
+def unmatched(card: Card, source: Path) -> list[str] | None:
     """Return files of a person's own folder that look like data and that no pattern of the card matches.
 
     Args:
-        card: Any card; an official source has other files beside its data, so that there nothing is unmatched.
+        card: Any card.
         source: The folder.
 
     Returns:
-        Names relative to the source, in natural order, that end as a table's path does (`.csv`).
+        Names relative to the source, in natural order, that end as a table's path does (`.csv`, also `.CSV`). None for
+        an official source, which has other files beside its data.
     """
-    if card.files is None or card.source.kind != "folder" or not source.is_dir():
-        return []
-    endings = {Path(table.path).suffix for table in card.files.tables}
-    there = [path.relative_to(source) for path in source.rglob("*") if path.suffix in endings and path.is_file()]
+    if card.files is None or card.source.kind != "folder":
+        return None
+    endings = {Path(table.path).suffix.lower() for table in card.files.tables}
+    like = [path for path in source.rglob("*") if path.suffix.lower() in endings and path.is_file()]
+    there = [path.relative_to(source) for path in like]
     names = {path.as_posix() for path in there if not any(part.startswith(".") for part in path.parts)}
     return natural_order(names - _read_names(card.files, source))
 

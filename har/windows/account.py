@@ -38,6 +38,7 @@ class Preparation:
         plan: The card and its recipe.
         name: Of the store; None for the card's.
         source_sha256: Of the files of a source that the card has no hash of.
+        unread_files: Files of a person's own folder that no path of the card matches; None of an official source.
 
     Attributes:
         source_sha256: The same.
@@ -45,9 +46,16 @@ class Preparation:
         name: The store's name.
     """
 
-    def __init__(self, plan: Plan, name: str | None = None, source_sha256: str | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        name: str | None = None,
+        source_sha256: str | None = None,
+        unread_files: list[str] | None = None,
+    ) -> None:
         self.plan = plan
         self.source_sha256 = source_sha256
+        self._unread = {} if unread_files is None else {"unread_files": unread_files}
         self.name = name or plan.card.name
         self._card = plan.card
         self._rows_of: Counter[int] = Counter()
@@ -138,6 +146,7 @@ class Preparation:
             "nominal_hz": self._card.rate_hz,
             "measured_hz": measured,
             **{key: self._counts[key] for key in COUNTED},
+            **self._unread,
             "left_out": self._left_out,
             "recordings": self._changed,
         }

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from har.datasets.card import Card
 from har.datasets.fetch import locate
-from har.datasets.gathering import source_sha256
+from har.datasets.gathering import source_sha256, unmatched
 from har.datasets.readers import read
 from har.datasets.recipe import Recipe
 from har.datasets.registry import card_names
@@ -90,7 +90,8 @@ def is_prepared(
         return given == (_stated_sha256(card) or _recorded_sha256(store))
     if not Path(source).is_dir():
         return False
-    return bool(store.manifest.get("source_sha256") == source_sha256(card, Path(source)))
+    found = (source_sha256(card, Path(source)), unmatched(card, Path(source)))
+    return (store.manifest.get("source_sha256"), store.manifest["done"].get("unread_files")) == found
 
 
 def _given_sha256(card: Card, source: Path) -> list[str]:
@@ -200,7 +201,7 @@ def _replace(folder: Path, plan: Plan, source: Path, jobs: int, archives: list[s
     for left_over in (part, old):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)
     try:
-        preparation = Preparation(plan, folder.name, source_sha256(plan.card, source))
+        preparation = Preparation(plan, folder.name, source_sha256(plan.card, source), unmatched(plan.card, source))
         write_store(part, plan.card, preparation.recordings(read(plan.card, source), jobs), preparation)
         if archives:
             write_json(part / _ARCHIVES, {"sha256": archives})

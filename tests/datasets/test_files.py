@@ -1,5 +1,7 @@
 """The reader of files: what a card says about a folder is what comes out of it."""
 
+import shutil
+
 import numpy as np
 import pytest
 import scipy.io
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from har.__main__ import main
 from har.datasets.gathering import unmatched
 from har.errors import DataError
+from har.windows.prepare import prepare
+from har.windows.store import Store
 from tests.datasets.own import all_of, card_with, lines, write
 
 _NUMBERS = st.floats(allow_nan=True, allow_infinity=False, width=64)
@@ -142,21 +146,41 @@ def test_tables_joined_by_row_must_agree_about_their_groups(tmp_path):
         all_of(card, folder)
 
 
-def test_files_of_the_same_kind_that_no_path_matches_are_named(tmp_path, capsys):
+def _with_others(tmp_path):
+    """Write a folder with six files that no path of its card matches; return card, folder and the six."""
     good = lines(*["1,2,3,walk"] * 60)
-    others = {f"1/Day{i}.csv": good for i in (10, 9, 1, 2, 3, 4)}
-    files = {"1/day1.csv": good, "1/.day2.csv": good, "notes.txt": "x", **others}
+    others = ["1/Tag1.csv", "1/Tag2.csv", "1/Tag3.csv", "1/Tag4.csv", "1/Tag9.csv", "1/day3.CSV"]
+    files = {"1/day1.csv": good, "1/.day2.csv": good, "notes.txt": "x", **dict.fromkeys(others[::-1], good)}
     folder = write(tmp_path / "raw", files)
-    card = card_with(tmp_path, files={"path": "{subject}/day{trial:d}.csv"})
-    assert unmatched(card, folder) == [f"1/Day{i}.csv" for i in (1, 2, 3, 4, 9, 10)]
+    return card_with(tmp_path, files={"path": "{subject}/day{trial:d}.csv"}), folder, others
+
+
+def test_files_of_the_same_kind_that_no_path_matches_are_named(tmp_path, capsys):
+    card, folder, others = _with_others(tmp_path)
+    assert unmatched(card, folder) == others
     words = ["prepare", str(tmp_path / "mine.yaml"), "--source", str(folder), "--root", str(tmp_path / "data")]
-    assert main(words) == 0
-    warning = capsys.readouterr().err
-    assert "not read (6): 1/Day1.csv, 1/Day2.csv, 1/Day3.csv, 1/Day4.csv, 1/Day9.csv and 1 more." in warning
+    for _ in range(2):  # made, and found made
+        assert main(words) == 0
+        warning = capsys.readouterr().err
+        assert "not read (6): 1/Tag1.csv, 1/Tag2.csv, 1/Tag3.csv, 1/Tag4.csv, 1/Tag9.csv and 1 more." in warning
+    assert Store.open(tmp_path / "data" / "prepared" / "mine").manifest["done"]["unread_files"] == others
     for name in others:
         (folder / name).unlink()
     assert main(words) == 0
     assert not capsys.readouterr().err
+    assert Store.open(tmp_path / "data" / "prepared" / "mine").manifest["done"]["unread_files"] == []
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_files_that_no_path_matches_are_named_in_an_archive_too(kind, tmp_path, capsys):
+    card, folder, others = _with_others(tmp_path)
+    archive = shutil.make_archive(str(tmp_path / "packed"), kind, folder)
+    words = ["prepare", str(tmp_path / "mine.yaml"), "--root", str(tmp_path / "data"), "--source"]
+    assert main([*words, archive]) == 0
+    assert f"in {archive} that no path of the card matches, and that were not read (6)" in capsys.readouterr().err
+    store = Store.open(tmp_path / "data" / "prepared" / "mine")
+    assert store.manifest["done"]["unread_files"] == others
+    assert Store.open(prepare(card, source=folder, root=tmp_path / "other")).sha256 == store.sha256
 
 
 def test_pieces_are_chained_in_natural_order(tmp_path):
