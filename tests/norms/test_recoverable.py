@@ -17,7 +17,6 @@ from torch import Tensor
 from har.norms.diagnostics import Moments
 from har.norms.layers import KINDS, AllSensors
 from har.norms.recoverable import (
-    NOISES,
     amplitude,
     by_block,
     by_subject,
@@ -35,40 +34,28 @@ def problem(seed: int, windows: int, dimensions: int) -> tuple[Tensor, torch.Gen
     return torch.randn(windows, dimensions, generator=generator).double() @ mixing_DD, generator
 
 
-@settings(deadline=None, max_examples=15)
-@given(st.integers(0, 2**31 - 1), st.integers(40, 90), st.integers(1, 12), st.integers(1, 3))
-def test_values_are_read_as_scikit_learns_nested_ridge_reads_them(seed: int, windows: int, d: int, values: int) -> None:
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**31 - 1), st.integers(30, 90), st.integers(1, 12), st.integers(1, 3), st.integers(2, 4))
+def test_values_are_read_as_scikit_learns_ridge_reads_them(seed: int, windows: int, d: int, m: int, folds: int) -> None:
     x_ND, generator = problem(seed, windows, d)
-    y_NM = x_ND[:, :1] + torch.randn(windows, values, generator=generator).double() * 2 + 30
-    fold_N = torch.randint(4, (windows,), generator=generator)
-    fold_N[:12] = torch.arange(12) % 4  # none is empty
+    x_ND += 5
+    y_NM = x_ND[:, :1] + torch.randn(windows, m, generator=generator).double() * 2 + 30
+    fold_N = torch.randint(folds, (windows,), generator=generator)
+    fold_N[:12] = torch.arange(12) % folds  # none is empty
     found = recovered_values(x_ND, y_NM, fold_N)
     residual = total = 0.0
-    for fold in range(4):
-        inside, outside = (fold_N != fold).numpy(), (fold_N == fold).numpy()
-        x, y, groups = x_ND.numpy()[inside], y_NM.numpy()[inside], fold_N.numpy()[inside]
-        prediction = best_of(x, y, groups).predict(x_ND.numpy()[outside]).reshape(-1, values)
-        residual += np.square(y_NM.numpy()[outside] - prediction).sum()
-        total += np.square(y_NM.numpy()[outside] - y.mean(0)).sum()
+    for fold in range(folds):
+        inside, outside = fold_N != fold, fold_N == fold
+        model = Ridge(alpha=float(inside.sum()) * 0.1**2, solver="svd").fit(x_ND[inside].numpy(), y_NM[inside].numpy())
+        said_NM = torch.from_numpy(model.predict(x_ND[outside].numpy())).reshape(-1, m)
+        residual += float((y_NM[outside] - said_NM).square().sum())
+        total += float((y_NM[outside] - y_NM[inside].mean(0)).square().sum())
     assert found is not None
     assert found.score == pytest.approx(1 - residual / total, rel=1e-8, abs=1e-10)
-    assert (found.chance, found.windows, found.folds) == (0.0, windows, 4)
+    assert (found.chance, found.windows, found.folds) == (0.0, windows, folds)
 
 
-def best_of(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Ridge:
-    """Scikit-learn's ridge, refitted with the penalty whose predictions of all inner folds together are best."""
-    errors = []
-    for noise in NOISES:
-        error = 0.0
-        for fold in np.unique(groups):
-            part = groups != fold
-            model = Ridge(alpha=part.sum() * noise**2, solver="svd").fit(x[part], y[part])
-            error += np.square(y[~part] - model.predict(x[~part]).reshape(-1, y.shape[1])).sum()
-        errors.append(error)
-    return Ridge(alpha=len(x) * NOISES[int(np.argmin(errors))] ** 2, solver="svd").fit(x, y)
-
-
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**31 - 1), st.integers(2, 5), st.integers(2, 10))
 def test_classes_are_read_as_scikit_learns_discriminants_read_them(seed: int, classes: int, d: int) -> None:
     """A penalty τ² is its shrinkage s where τ² = s/(1 − s)·(trace of the covariance)/D; classes count alike here."""
@@ -76,31 +63,22 @@ def test_classes_are_read_as_scikit_learns_discriminants_read_them(seed: int, cl
     label_N = torch.randint(classes, (len(x_ND),), generator=generator)
     label_N[: 9 * classes] = torch.arange(9 * classes) % classes
     fold_N = torch.arange(len(x_ND)) // classes % 3
-    x_ND += torch.randn(classes, d, generator=generator).double()[label_N]
-    found = recovered_classes(x_ND, label_N + 5, fold_N)
-    prediction_N = torch.empty_like(label_N)
+    x_ND += torch.randn(classes, d, generator=generator).double()[label_N] + 5
+    found = recovered_classes(x_ND, label_N * 2 + 5, fold_N)
+    said_N = torch.empty_like(label_N)
     for fold in range(3):
         inside, outside = fold_N != fold, fold_N == fold
-        inner = [int(other) for other in fold_N.unique() if other != fold]
-        scores = []
-        for noise in NOISES:
-            guess_N = torch.empty_like(label_N)
-            for other in inner:
-                part, rest = inside & (fold_N != other), fold_N == other
-                guess_N[rest] = shrunk(x_ND[part], label_N[part], noise, x_ND[rest])
-            scores.append(balanced_accuracy_score(label_N[inside], guess_N[inside]))
-        noise = NOISES[int(np.argmax(np.round(scores, 12)))]
-        prediction_N[outside] = shrunk(x_ND[inside], label_N[inside], noise, x_ND[outside])
+        said_N[outside] = shrunk(x_ND[inside], label_N[inside], x_ND[outside])
     assert found is not None
-    assert found.score == pytest.approx(balanced_accuracy_score(label_N, prediction_N))
+    assert found.score == pytest.approx(balanced_accuracy_score(label_N, said_N))
     assert (found.chance, found.windows, found.folds) == (1 / classes, len(x_ND), 3)
 
 
-def shrunk(x_ND: Tensor, label_N: Tensor, noise: float, at_ND: Tensor) -> Tensor:
-    """Predictions of scikit-learn's discriminants with the shrinkage that stands for a noise, but with equal priors."""
+def shrunk(x_ND: Tensor, label_N: Tensor, at_ND: Tensor) -> Tensor:
+    """Predictions of scikit-learn's discriminants with the shrinkage that stands for τ = 0.1, but with equal priors."""
     count_K = label_N.bincount()
     within = sum(n * torch.cov(x_ND[label_N == k].T, correction=0) for k, n in enumerate(count_K)) / len(x_ND)
-    ratio = noise**2 * x_ND.shape[1] / float(within.trace())
+    ratio = 0.1**2 * x_ND.shape[1] / float(within.trace())
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=ratio / (1 + ratio))
     model.fit(x_ND.numpy(), label_N.numpy())
     # its covariance is (1 − s)·(S + τ²), so all its scores are larger by one factor, apart from the priors
@@ -108,6 +86,14 @@ def shrunk(x_ND: Tensor, label_N: Tensor, noise: float, at_ND: Tensor) -> Tensor
     if len(count_K) == 2:  # the difference of both alone
         said_NK = np.hstack([-said_NK, said_NK]) / 2
     return torch.from_numpy(np.argmax(said_NK - np.log(count_K.numpy() / len(x_ND)), axis=1))
+
+
+def test_a_class_that_the_fitting_windows_lack_is_never_said() -> None:
+    label_N, fold_N = torch.tensor([0, 1] * 20 + [2] * 10), torch.tensor([0, 0, 1, 1] * 10 + [1] * 10)
+    x_ND = 5.0 * torch.nn.functional.one_hot(label_N, 3).double()
+    found = recovered_classes(x_ND, label_N, fold_N)
+    assert found is not None
+    assert found.score == pytest.approx(2 / 3)
 
 
 def test_a_penalty_is_the_noise_that_features_are_read_with() -> None:
@@ -176,22 +162,22 @@ def test_windows_that_are_left_out_play_no_part() -> None:
 
 def test_what_cannot_be_judged_is_absent_and_not_zero() -> None:
     x_ND, _ = problem(1, 30, 3)
-    three, two = torch.arange(30) % 3, torch.arange(30) % 2
-    assert recovered_values(x_ND, x_ND, two) is None  # no fold to choose the penalty with
-    assert recovered_classes(x_ND, three, two) is None
-    assert recovered_values(x_ND, torch.ones(30, 2), three) is None  # nothing varies
-    assert recovered_classes(x_ND, torch.ones(30).long(), three) is None
+    two, one = torch.arange(30) % 2, torch.zeros(30).long()
+    assert recovered_values(x_ND, x_ND, one) is None  # nobody who has not seen these windows
+    assert recovered_classes(x_ND, two, one) is None
+    assert recovered_values(x_ND, torch.ones(30, 2), two) is None  # nothing varies
+    assert recovered_classes(x_ND, one, two) is None
 
 
 def test_nothing_is_read_from_noise() -> None:
-    x_ND, generator = problem(5, 600, 20)
-    fold_N = torch.arange(600) % 5
-    values = recovered_values(x_ND, torch.randn(600, 3, generator=generator), fold_N)
-    classes = recovered_classes(x_ND, torch.randint(4, (600,), generator=generator), fold_N)
+    x_ND, generator = problem(5, 2000, 10)
+    fold_N = torch.arange(2000) % 5
+    values = recovered_values(x_ND, torch.randn(2000, 3, generator=generator), fold_N)
+    classes = recovered_classes(x_ND, torch.randint(4, (2000,), generator=generator), fold_N)
     assert values is not None
     assert abs(values.score) < 0.03
     assert classes is not None
-    assert abs(classes.score - 0.25) < 0.06
+    assert abs(classes.score - 0.25) < 0.05
 
 
 def test_a_leak_would_show() -> None:
@@ -267,8 +253,28 @@ def test_a_fixed_map_of_each_channel_changes_nothing_that_is_read(scale: float, 
     mapped[:, channel] = -scale * mapped[:, channel] + shift
     before, after = features(Moments.of(h_NCT1)), features(Moments.of(mapped))
     after[:, channel] *= -1
-    after[:, 3 + channel] -= math.log(scale)
-    torch.testing.assert_close(after, before, rtol=1e-6, atol=1e-6)
+    moved = (after - before).abs() > 1e-9  # where rounding to two decimals falls to the other side
+    assert float(moved.double().mean()) < 0.003
+    assert float((after - before).abs().max()) < 0.0101
+
+
+def test_features_are_means_in_deviations_and_logarithms_to_two_decimals() -> None:
+    h_NCT1 = torch.tensor([[3.0, -3.0], [4.0, 12.0]]).view(2, 1, 2, 1)  # means 0 and 8, variances 9 and 16
+    found = features(Moments.of(h_NCT1))
+    deviation = math.sqrt(12.5 + 16)  # within, and of the means about 4
+    level = math.log(4 / 3) / 2
+    expected = torch.tensor([[-4 / deviation, -level], [4 / deviation, level]]).double()
+    torch.testing.assert_close(found, (expected * 100).round() / 100)
+
+
+def test_what_epsilon_leaves_of_an_amplitude_is_not_read() -> None:
+    """Instance norm leaves 1/√(1 + ε/v): five windows and many are told apart by it, but not to two decimals."""
+    _, subject_N = recordings()
+    left_ND = features(Moments.of(KINDS["instance"].build(3, SAMPLES, 1e-5, 0.1)(windows())))
+    strong_N = (amplitude(recordings()[0], torch.ones(3)).flatten() > 0).long()
+    found = recovered_classes(left_ND, strong_N, by_subject(subject_N, 5))
+    assert found is not None
+    assert found.score == pytest.approx(0.5, abs=0.02)
 
 
 def test_all_of_amplitude_and_gravity_is_read_from_the_input() -> None:
