@@ -19,8 +19,8 @@ from har.windows.store import Store
 _EXAMPLES = """\
 har datasets
 har datasets spar
-har datasets spar --window-s 4 --step-s 1
-har datasets spar --picture recording.svg --recording 3 --window-s 4 --step-s 1
+har datasets spar --windows 4 --step 1
+har datasets spar --picture recording.svg --recording 3 --windows 4 --step 1
 har datasets --new ~/recordings > my-card.yaml"""
 
 
@@ -56,9 +56,10 @@ def _parse(args: list[str]) -> argparse.Namespace:
         "datasets", "What data sets there are, which are on this machine, what a card says.", _EXAMPLES
     )
     parser.add_argument("data_set", metavar="NAME|CARD.yaml", nargs="?", help="one data set; all when left out")
-    parser.add_argument("--window-s", type=float, metavar="S", help="count windows of this length, in seconds")
-    parser.add_argument("--step-s", type=float, metavar="S", help="step from window to window (default: their length)")
-    parser.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
+    length, step = "count windows of this length, in seconds", "step from window to window (default: their length)"
+    parser.add_argument("--windows", "--window-s", dest="window_s", type=float, metavar="S", help=length)
+    parser.add_argument("--step", "--step-s", dest="step_s", type=float, metavar="S", help=step)
+    parser.add_root()
     parser.add_argument("--picture", metavar="FILE.svg", help="draw a recording with its labels and windows")
     parser.add_argument("--recording", type=int, default=0, metavar="N", help="the recording to draw (default: 0)")
     parser.add_argument(
@@ -70,13 +71,13 @@ def _parse(args: list[str]) -> argparse.Namespace:
             "--new drafts a card, and there is one already.", "Give the folder alone: har datasets --new FOLDER"
         )
     if options.step_s is not None and options.window_s is None:
-        raise UsageError("--step-s needs --window-s.", "Give both: --window-s 4 --step-s 1")
+        raise UsageError("--step needs --windows.", "Give both: --windows 4 --step 1")
     if options.picture is not None and options.data_set is None:
         raise UsageError(
             "--picture draws a recording of one data set.", "Name it: har datasets spar --picture FILE.svg"
         )
     if options.window_s is not None and options.data_set is None:
-        raise UsageError("--window-s counts the windows of one data set.", "Name it: har datasets spar --window-s 4")
+        raise UsageError("--windows counts the windows of one data set.", "Name it: har datasets spar --windows 4")
     return options
 
 

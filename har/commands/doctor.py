@@ -22,7 +22,7 @@ def main(args: list[str]) -> int:
         "doctor", "Versions, threads, data found, disk, accelerators.", "har doctor\nhar doctor --versions"
     )
     parser.add_argument("--versions", action="store_true", help="only the versions")
-    parser.add_argument("--root", metavar="FOLDER", help="folder of the data (default $HAR_DATA or ./data)")
+    parser.add_root()
     options = parser.parse_args(args)
     found = [_versions()]
     if not options.versions:

@@ -27,6 +27,10 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    def add_root(self) -> None:
+        """Add the option of every command that reads data."""
+        self.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
+
     def error(self, message: str) -> NoReturn:
         """Raise a `UsageError`, with the nearest options where an option is not known."""
         options = [option for action in self._actions for option in action.option_strings if option.startswith("--")]

@@ -78,7 +78,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument("data_set", metavar="NAME|CARD.yaml", help="a built-in data set, or the file of a card")
     parser.add_argument("--source", metavar="PATH", help="the raw data: a folder, or the official archive")
     parser.add_argument("--download", action="store_true", help="download the raw data where they are not here")
-    parser.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
+    parser.add_root()
     parser.add_argument(
         "--jobs",
         metavar="N",

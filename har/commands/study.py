@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", metavar="N", type=int, help="runs per variant and fold, each with its own seed")
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes, one thread each (default: the cores)")
     parser.add_argument("--runs", metavar="FOLDER", help="root of the run folders (default $HAR_RUNS or ./runs)")
-    parser.add_argument("--root", metavar="FOLDER", help="root of the data (default $HAR_DATA or ./data)")
+    parser.add_root()
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="override the base for all variants; repeatable"
     )

@@ -97,7 +97,7 @@ def test_a_card_is_printed_with_licence_and_citation(capsys):
 def test_windows_are_counted_per_subject_and_activity(capsys):
     main(["prepare", "spar"])
     capsys.readouterr()
-    assert main(["datasets", "spar", "--window-s", "4", "--step-s", "1"]) == 0
+    assert main(["datasets", "spar", "--windows", "4", "--step", "1"]) == 0
     text = capsys.readouterr().out
     assert "4397 windows of 4 s every 1 s (left out: nothing)" in text
     assert line_of("all", text) == ["all", "462", "730", "740", "678", "683", "543", "561"]
@@ -107,7 +107,7 @@ def test_windows_are_counted_per_subject_and_activity(capsys):
     ("args", "code", "message"),
     [
         (["datasets", "spor"], 2, "Did you mean 'spar'?"),
-        (["datasets", "spar", "--step-s", "1"], 2, "--step-s needs --window-s"),
+        (["datasets", "spar", "--step", "1"], 2, "--step needs --windows"),
         (["datasets", "--window-s", "1"], 2, "Name it: har datasets spar"),
         (["datasets", "spar", "--window-s", "4"], 3, "Make it: har prepare spar"),
     ],
