@@ -10,7 +10,8 @@ with a = `momentum`, the weight of the new value (Keras counts the weight of the
 γ at 1 and β at 0. The running variance is unbiased for independent elements, yet low for windows that share an offset.
 
 All classes here are `torch.nn.BatchNorm2d`: parameters, running statistics and inference are its own, and what is
-done to the statistics of a batch norm can be done to them.
+done to the statistics of a batch norm can be done to them. Whole batches go through torch's kernel, chunks of them
+through `har.norms.chunks`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,92 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from har.norms.base import Scheduled, require
+from har.norms.chunks import (
+    channel_major,
+    chunk_moments,
+    normalise_chunks,
+    require_chunk,
+    running_averages,
+    time_major,
+)
 
 
-def batch_norm(channels: int, epsilon: float, momentum: float) -> nn.Module:
-    """Return torch's own batch normalisation: statistics over windows and samples, per channel."""
-    return nn.BatchNorm2d(channels, eps=epsilon, momentum=momentum)
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation: statistics over windows and samples, per channel.
+
+    Where mean or variance of a batch are not finite (an overflow), a channel's running statistics stay as they are: one
+    such batch would spoil them for good. `skipped` counts the updates that were left out.
+
+    Args:
+        channels: Channels C.
+        epsilon: ε.
+        momentum: a. None is the plain average over all batches.
+
+    Attributes:
+        skipped: int64 (), updates left out since the run was started or resumed.
+    """
+
+    skipped: Tensor
+
+    def __init__(self, channels: int, epsilon: float, momentum: float | None) -> None:
+        super().__init__(channels, eps=epsilon, momentum=momentum)
+        self.register_buffer("skipped", torch.zeros((), dtype=torch.int64), persistent=False)
+
+    def reset_running_stats(self) -> None:
+        """Set the statistics to 0 and 1, and the counts to 0."""
+        super().reset_running_stats()
+        for name in ("skipped", "steps"):  # not there yet while the base class is made
+            if name in self._buffers:
+                self.get_buffer(name).zero_()
+
+    def forward(self, x_NCT1: Tensor) -> Tensor:
+        """Normalise by the batch in training, by the running statistics in inference."""
+        if not self.training:
+            return super().forward(x_NCT1)
+        mean_C, variance_C = (value.clone() for value in self._running())
+        weight = self.momentum if self.momentum is not None else float(self._momenta(1))
+        affine = (self.weight, self.bias)
+        y_NCT1 = functional.batch_norm(x_NCT1, mean_C, variance_C, *affine, True, weight, self.eps)
+        self._keep(mean_C, variance_C, 1)
+        return y_NCT1
+
+    def _running(self) -> tuple[Tensor, Tensor]:
+        """Return the running mean and variance, float (channels)."""
+        assert self.running_mean is not None and self.running_var is not None  # noqa: S101, PT018
+        return self.running_mean, self.running_var
+
+    def _momenta(self, batches: int) -> Tensor:
+        """Return a of each of the next batches, float (batches)."""
+        mean_C, _ = self._running()
+        if self.momentum is not None:
+            return torch.full((batches,), self.momentum, dtype=mean_C.dtype, device=mean_C.device)
+        assert self.num_batches_tracked is not None  # noqa: S101
+        return 1 / (self.num_batches_tracked + torch.arange(1, batches + 1, device=mean_C.device)).to(mean_C.dtype)
+
+    @torch.no_grad()
+    def _keep(self, mean_C: Tensor, variance_C: Tensor, batches: int) -> None:
+        """Take over running statistics that some batches have moved, as far as they are finite."""
+        finite_C = torch.isfinite(mean_C) & torch.isfinite(variance_C)
+        for running_C, moved_C in zip(self._running(), (mean_C, variance_C), strict=True):
+            running_C.copy_(torch.where(finite_C, moved_C, running_C))
+        assert self.num_batches_tracked is not None  # noqa: S101
+        self.num_batches_tracked.add_(batches)
+        self.skipped.add_(~finite_C.all())
+
+    @torch.no_grad()
+    def _follow(self, mean_KC: Tensor, variance_KC: Tensor, count_K: Tensor) -> tuple[Tensor, Tensor]:
+        """Move the running statistics by chunks, one after another; return what they were before each chunk."""
+        unbiased_KC = variance_KC * (count_K / (count_K - 1))[:, None]
+        running = zip(self._running(), (mean_KC, unbiased_KC), strict=True)
+        weight_K = self._momenta(len(count_K))
+        (mean_before_KC, mean_C), (before_KC, variance_C) = (
+            running_averages(running_C, value_KC, weight_K) for running_C, value_KC in running
+        )
+        self._keep(mean_C, variance_C, len(count_K))
+        return mean_before_KC, before_KC
 
 
-class GhostBatchNorm(nn.BatchNorm2d):
+class GhostBatchNorm(BatchNorm):
     """Batch normalisation of each chunk of a batch by itself; the running statistics are updated by every chunk.
 
     Hoffer et al. 2017, arXiv 1705.08741, algorithm 1. It sets the noise of the statistics apart from the optimiser's
@@ -40,19 +119,26 @@ class GhostBatchNorm(nn.BatchNorm2d):
         size: Windows of a chunk.
     """
 
-    def __init__(self, channels: int, epsilon: float, momentum: float, *, size: int = 16) -> None:
-        super().__init__(channels, eps=epsilon, momentum=momentum)
+    def __init__(self, channels: int, epsilon: float, momentum: float | None, *, size: int = 16) -> None:
+        super().__init__(channels, epsilon, momentum)
         require_chunk(size)
         self.size = size
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Normalise by chunks in training, by the running statistics in inference."""
-        if not self.training:
+        if not self.training or self.size >= len(x_NCT1):
             return super().forward(x_NCT1)
-        return torch.cat([super(GhostBatchNorm, self).forward(chunk) for chunk in torch.split(x_NCT1, self.size)])
+        x_NTC = time_major(x_NCT1)
+        with torch.no_grad():
+            mean_KC, variance_KC, count_K = chunk_moments(x_NTC, self.size)
+            self._follow(mean_KC, variance_KC, count_K)
+            inverse_KC = (variance_KC + self.eps).rsqrt()
+        weight_KC, bias_KC = (value.expand(len(count_K), -1) for value in (self.weight, self.bias))
+        y_NTC = normalise_chunks(x_NTC, weight_KC, bias_KC, mean_KC, inverse_KC, count_K, self.size)
+        return channel_major(y_NTC, x_NCT1)
 
 
-class BatchRenorm(Scheduled, nn.BatchNorm2d):
+class BatchRenorm(Scheduled, BatchNorm):
     """Batch renormalisation: batch statistics, corrected towards the running ones that inference uses.
 
     Ioffe 2017, arXiv 1702.03275, algorithm 1. With σ_B = √(v_B + ε), σ = √(v + ε) before this step's update:
@@ -90,7 +176,7 @@ class BatchRenorm(Scheduled, nn.BatchNorm2d):
         shift_full: float = 0.25,
         size: int | None = None,
     ) -> None:
-        super().__init__(channels, eps=epsilon, momentum=momentum)
+        super().__init__(channels, epsilon, momentum)
         require(
             largest_ratio >= 1 and largest_shift >= 0,
             f"batch renormalisation cannot clip at a ratio of {largest_ratio} and a shift of {largest_shift}.",
@@ -108,12 +194,6 @@ class BatchRenorm(Scheduled, nn.BatchNorm2d):
         self.size = size
         self._start_schedule()
 
-    def reset_running_stats(self) -> None:
-        """Set the statistics to 0 and 1, and the step to 0."""
-        super().reset_running_stats()
-        if hasattr(self, "steps"):  # not yet while the base class is made
-            self.steps.zero_()
-
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Renormalise in training, use the running statistics in inference."""
         if not self.training:
@@ -121,39 +201,20 @@ class BatchRenorm(Scheduled, nn.BatchNorm2d):
         self.steps.add_(1)
         ratio = 1 + (self.largest_ratio - 1) * self._grown(self.ratio_full)
         shift = self.largest_shift * self._grown(self.shift_full)
-        if self.size is None:
-            return self._renormalised(x_NCT1, ratio, shift)
-        return torch.cat([self._renormalised(chunk, ratio, shift) for chunk in torch.split(x_NCT1, self.size)])
+        size, x_NTC = self.size or len(x_NCT1), time_major(x_NCT1)
+        with torch.no_grad():
+            mean_KC, variance_KC, count_K = chunk_moments(x_NTC, size)
+            running_mean_KC, running_var_KC = self._follow(mean_KC, variance_KC, count_K)
+            deviation_KC = (running_var_KC + self.eps).sqrt()
+            own_KC = (variance_KC + self.eps).sqrt()
+            r_KC = (own_KC / deviation_KC).clamp(1 / ratio, ratio)
+            d_KC = ((mean_KC - running_mean_KC) / deviation_KC).clamp(-shift, shift)
+        # x̂·r + d and then γ, β are one affine map of x̂.
+        weight_KC, bias_KC = self.weight * r_KC, torch.addcmul(self.bias, self.weight, d_KC)
+        y_NTC = normalise_chunks(x_NTC, weight_KC, bias_KC, mean_KC, 1 / own_KC, count_K, size)
+        return channel_major(y_NTC, x_NCT1)
 
     def _grown(self, share: float) -> Tensor:
         """Return how much of a bound's growth is done, in [0, 1]: it starts after the warm-up and ends at `share`."""
         start, end = self._past(self.warmup), self._past(share)
         return ((self.steps.to(start.dtype) - start) / (end - start).clamp(min=1)).clamp(0, 1)
-
-    def _renormalised(self, x_NCT1: Tensor, ratio: Tensor, shift: Tensor) -> Tensor:
-        """Normalise one chunk and update the running statistics with it."""
-        mean, variance = self.running_mean, self.running_var
-        assert mean is not None and variance is not None and self.num_batches_tracked is not None  # noqa: S101, PT018
-        with torch.no_grad():
-            variance_C, mean_C = torch.var_mean(x_NCT1, (0, 2, 3), correction=0)
-            deviation_C = (variance + self.eps).sqrt()
-            r_C = ((variance_C + self.eps).sqrt() / deviation_C).clamp(1 / ratio, ratio)
-            d_C = ((mean_C - mean) / deviation_C).clamp(-shift, shift)
-            self.num_batches_tracked.add_(1)
-            weight = self.momentum if self.momentum is not None else 1 / self.num_batches_tracked
-            elements = x_NCT1.numel() / len(mean_C)
-            mean.lerp_(mean_C, weight)
-            variance.lerp_(variance_C * (elements / (elements - 1)), weight)
-        # x̂·r + d and then γ, β are one affine map of x̂, which torch's kernel applies while it normalises.
-        return functional.batch_norm(
-            x_NCT1, None, None, self.weight * r_C, torch.addcmul(self.bias, self.weight, d_C), True, 0.0, self.eps
-        )
-
-
-def require_chunk(size: int | None) -> None:
-    """Refuse a chunk without windows.
-
-    Raises:
-        UsageError: When `size` is below 1.
-    """
-    require(size is None or size >= 1, f"a chunk of {size} windows cannot be normalised.", "Give a size of 1 or more.")

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 from torch import Tensor, nn
 
 from har.errors import UsageError, unknown
-from har.norms.batch import BatchRenorm, GhostBatchNorm, batch_norm
+from har.norms.batch import BatchNorm, BatchRenorm, GhostBatchNorm
 from har.norms.mabn import MovingAverageBatchNorm
 from har.norms.per_window import (
     ChannelLayerNorm,
@@ -95,7 +95,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "batch": Kind(batch_norm),
+    "batch": Kind(BatchNorm),
     "ghost_batch": Kind(GhostBatchNorm),
     "batch_renorm": Kind(BatchRenorm),
     "mabn": Kind(MovingAverageBatchNorm, weights="centred"),

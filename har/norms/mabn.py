@@ -7,7 +7,7 @@ a = 1/√(χ̄² + ε), and E the exponential average before this step's update:
 
     forward     χ²_t = mean x²        χ̄² = Σ n·χ² / Σ n over the last m batches
                 r = clip(√(χ̄² + ε)/√(E + ε), 1/λ, λ)         z = a·x         y = γ·r·z + β
-                E ← α·E + (1 − α)·χ̄²                          (E starts as the first χ̄²)
+                E ← α·E + (1 − α)·mean χ̄²                     (E starts as the first χ̄²)
     backward    Ψ_t = mean(γ·δ·r·z)   Ψ̄ = Σ n·Ψ / Σ n over the last m batches
                 ∂L/∂x = a·(γ·δ·r − z·Ψ̄)     ∂L/∂γ = Σ δ·r·z     ∂L/∂β = Σ δ
     inference   y = γ·x/√(E + ε) + β, an affine map that folds into the convolution
@@ -15,6 +15,12 @@ a = 1/√(χ̄² + ε), and E the exponential average before this step's update:
 χ̄² is χ²_t, and Ψ̄ is Ψ_t, while fewer than m batches came before or the warm-up lasts. r is 1 in a longer first share
 of the run. r and the averages are constants of the backward pass, so for m > 1 it is not the derivative of the
 forward pass, on purpose. While r is not clipped, training's output equals inference's with the E before the update.
+
+A normalisation batch smaller than the optimiser's (`size`) is what the authors train ImageNet with: 2 windows in a
+batch of 32 per device. As in their code for it (cls/networks/MABN.py), each chunk is an iteration of the moving
+averages over m batches, forward and backward, while E, the schedule of r and the warm-up count optimiser steps: E takes
+in the mean of the chunks' χ̄², weighted by their elements, and all chunks of a batch see the E before it. With one chunk
+to a batch this is their other code (MABN.py), for batches that are small themselves.
 
 State kept: both histories with their element counts (so a smaller last batch counts for less), E under the name
 `running_var`, and the step. The published code differs in four points that matter in short runs: its warm-up is 100
@@ -34,7 +40,7 @@ from torch.autograd.function import FunctionCtx
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
 from har.norms.base import Norm, Scheduled, require
-from har.norms.batch import require_chunk
+from har.norms.chunks import channel_major, chunk_sums, per_window, require_chunk, time_major
 
 
 class MovingAverageBatchNorm(Norm, Scheduled):
@@ -49,6 +55,9 @@ class MovingAverageBatchNorm(Norm, Scheduled):
         warmup: Share of the run that uses the statistics of its own batch.
         renormalise_from: Share of the run until which r is 1; a longer warm-up prolongs it.
         size: Windows of a chunk that counts as a batch, None for the whole batch. The last may be smaller.
+
+    Attributes:
+        skipped: int64 (), forward updates left out since the run was started or resumed, because they were not finite.
     """
 
     running_var: Tensor
@@ -56,6 +65,7 @@ class MovingAverageBatchNorm(Norm, Scheduled):
     moment_counts: Tensor
     slopes: Tensor
     slope_counts: Tensor
+    skipped: Tensor
 
     def __init__(
         self,
@@ -86,13 +96,22 @@ class MovingAverageBatchNorm(Norm, Scheduled):
         for name in ("moment", "slope"):  # sums over each of the last m batches and their element counts, newest last
             self.register_buffer(f"{name}s", torch.zeros(memory, channels))
             self.register_buffer(f"{name}_counts", torch.zeros(memory))
+        self.register_buffer("skipped", torch.zeros((), dtype=torch.int64), persistent=False)
         self._start_schedule()
 
     def reset_parameters(self) -> None:
         """Set γ to 1, β to 0, E to 1, and empty the histories."""
         for ones in (self.weight, self.running_var):
             torch.nn.init.ones_(ones)
-        for zeros in (self.bias, self.moments, self.moment_counts, self.slopes, self.slope_counts, self.steps):
+        for zeros in (
+            self.bias,
+            self.moments,
+            self.moment_counts,
+            self.slopes,
+            self.slope_counts,
+            self.steps,
+            self.skipped,
+        ):
             torch.nn.init.zeros_(zeros)
 
     def statistics_from(self, mean_C: Tensor, variance_C: Tensor) -> dict[str, Tensor]:
@@ -108,45 +127,35 @@ class MovingAverageBatchNorm(Norm, Scheduled):
             scale_C = self.weight * (self.running_var + self.epsilon).rsqrt()
             return torch.addcmul(self.bias.view(1, -1, 1, 1), x_NCT1, scale_C.view(1, -1, 1, 1))
         learning = torch.is_grad_enabled()
-        size = self.size or len(x_NCT1)
+        x_NTC, size = time_major(x_NCT1), self.size or len(x_NCT1)
         with torch.no_grad():
-            sum_KC, count_K = _chunk_sums(x_NCT1.square().sum((2, 3)), size, x_NCT1.shape[2] * x_NCT1.shape[3])
+            sum_KC, count_K = chunk_sums(x_NTC.square().sum(1), size, x_NTC.shape[1])
             step = self.steps + 1
             warm = step >= self._past(self.warmup)
             moments, counts = torch.cat([self.moments, sum_KC]), torch.cat([self.moment_counts, count_K])
             mean_KC = _moving(moments, counts, len(self.moments), warm)
-            before_KC, after_C = self._exponential(mean_KC)
-            ratio_KC = ((mean_KC + self.epsilon) / (before_KC + self.epsilon)).sqrt().clamp(1 / self.clip, self.clip)
+            own_C = count_K @ mean_KC / count_K.sum()
+            before_C = torch.where(self.steps == 0, own_C, self.running_var)
+            ratio_KC = ((mean_KC + self.epsilon) / (before_C + self.epsilon)).sqrt().clamp(1 / self.clip, self.clip)
             renormalising = step > self._past(max(self.warmup, self.renormalise_from))
             ratio_KC = torch.where(renormalising, ratio_KC, torch.ones_like(ratio_KC))
             inverse_KC = (mean_KC + self.epsilon).rsqrt()
             if learning:
-                self._remember(moments, counts, after_C)
+                self._remember(moments, counts, self.decay * before_C + (1 - self.decay) * own_C)
         history = (self.slopes, self.slope_counts, count_K, warm)
-        y_NCT1: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
-            x_NCT1, self.weight, self.bias, ratio_KC, inverse_KC, *history, size
+        y_NTC: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            x_NTC, self.weight, self.bias, ratio_KC, inverse_KC, *history, size
         )
-        return y_NCT1
+        return channel_major(y_NTC, x_NCT1)
 
-    def _exponential(self, mean_KC: Tensor) -> tuple[Tensor, Tensor]:
-        """Return E before each of K values, float (K, channels), and after the last, float (channels).
-
-        The recursion E ← α·E + (1 − α)·value written as one sum, so that many small chunks cost one product.
-        """
-        chunks = len(mean_KC)
-        start_C = torch.where(self.steps == 0, mean_KC[0], self.running_var)
-        age_K = torch.arange(chunks + 1, dtype=mean_KC.dtype, device=mean_KC.device)
-        gap_KK = age_K[:, None] - age_K[None, :-1] - 1  # updates between a value and the time that E is asked for
-        weight_KK = torch.where(gap_KK >= 0, (1 - self.decay) * self.decay ** gap_KK.clamp(min=0), 0.0)
-        value_KC = (self.decay**age_K)[:, None] * start_C + weight_KK @ mean_KC
-        return value_KC[:-1], value_KC[-1]
-
-    def _remember(self, moments: Tensor, counts: Tensor, after_C: Tensor) -> None:
-        """Keep the newest of the forward history, E and the step."""
+    def _remember(self, moments: Tensor, counts: Tensor, average_C: Tensor) -> None:
+        """Keep the newest of the forward history, and E, unless one is not finite; count the step."""
         memory = len(self.moments)
-        self.moments.copy_(moments[-memory:])
-        self.moment_counts.copy_(counts[-memory:])
-        self.running_var.copy_(after_C)
+        finite = torch.isfinite(moments).all()
+        kept = (self.moments, self.moment_counts, self.running_var)
+        for buffer, value in zip(kept, (moments[-memory:], counts[-memory:], average_C), strict=True):
+            buffer.copy_(torch.where(finite, value, buffer))
+        self.skipped.add_(~finite)
         self.steps.add_(1)
 
 
@@ -157,7 +166,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        x_NCT1: Tensor,
+        x_NTC: Tensor,
         weight_C: Tensor,
         bias_C: Tensor,
         ratio_KC: Tensor,
@@ -169,8 +178,7 @@ class _Normalise(torch.autograd.Function):
         size: int,
     ) -> Tensor:
         """Return γ·r·a·x + β."""
-        scale_NC11 = _per_window(weight_C * ratio_KC * inverse_KC, size, len(x_NCT1))
-        return torch.addcmul(bias_C.view(1, -1, 1, 1), x_NCT1, scale_NC11)
+        return torch.addcmul(bias_C, x_NTC, per_window(weight_C * ratio_KC * inverse_KC, size, len(x_NTC)))
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -179,49 +187,24 @@ class _Normalise(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
 
     @staticmethod
-    def backward(ctx: Any, delta_NCT1: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, delta_NTC: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, γ and β, and remember this batch's Ψ."""
-        x_NCT1, weight_C, _, ratio_KC, inverse_KC, slopes, slope_counts, count_K, warm = ctx.saved_tensors
-        windows = len(x_NCT1)
-        product_KC, _ = _chunk_sums((delta_NCT1 * x_NCT1).sum((2, 3)), ctx.size, 1)
+        x_NTC, weight_C, _, ratio_KC, inverse_KC, slopes, slope_counts, count_K, warm = ctx.saved_tensors
+        windows = len(x_NTC)
+        product_KC, _ = chunk_sums((delta_NTC * x_NTC).sum(1), ctx.size, 1)
         normalised_KC = ratio_KC * inverse_KC * product_KC  # Σ δ·r·z
         all_slopes = torch.cat([slopes, weight_C * normalised_KC])
         all_counts = torch.cat([slope_counts, count_K])
         slope_KC = _moving(all_slopes, all_counts, len(slopes), warm)
-        own_NC11 = _per_window(weight_C * ratio_KC * inverse_KC, ctx.size, windows)
-        mean_NC11 = _per_window(inverse_KC.square() * slope_KC, ctx.size, windows)
-        slope_x = torch.addcmul(delta_NCT1 * own_NC11, x_NCT1, mean_NC11, value=-1)
+        own_N1C = per_window(weight_C * ratio_KC * inverse_KC, ctx.size, windows)
+        mean_N1C = per_window(inverse_KC.square() * slope_KC, ctx.size, windows)
+        to_x_NTC = torch.addcmul(delta_NTC * own_N1C, x_NTC, mean_N1C, value=-1)
+        finite = torch.isfinite(all_slopes).all()
         # Autograd would else refuse another backward pass over a graph that has saved the history as it was.
         with _unsafe_preserve_version_counter(slopes), _unsafe_preserve_version_counter(slope_counts):
-            slopes.copy_(all_slopes[-len(slopes) :])
-            slope_counts.copy_(all_counts[-len(slopes) :])
-        return slope_x, normalised_KC.sum(0), delta_NCT1.sum((0, 2, 3)), *([None] * 7)
-
-
-def _chunk_sums(value_NC: Tensor, size: int, elements: int) -> tuple[Tensor, Tensor]:
-    """Sum windows by chunks of `size`, and count elements.
-
-    Args:
-        value_NC: float (windows, channels).
-        size: Windows of a chunk; the last may have fewer.
-        elements: Elements that stand behind each value.
-
-    Returns:
-        float (chunks, channels), and float (chunks): the elements of each chunk.
-    """
-    windows, channels = value_NC.shape
-    missing = -windows % size
-    padded = torch.nn.functional.pad(value_NC, (0, 0, 0, missing))
-    count_K = torch.full(((windows + missing) // size,), size * elements, dtype=value_NC.dtype, device=value_NC.device)
-    count_K[-1] -= missing * elements
-    return padded.view(-1, size, channels).sum(1), count_K
-
-
-def _per_window(value_KC: Tensor, size: int, windows: int) -> Tensor:
-    """Give each window the value of its chunk: (chunks, channels) to (windows or 1, channels, 1, 1)."""
-    if len(value_KC) > 1:
-        value_KC = value_KC.repeat_interleave(size, 0)[:windows]
-    return value_KC[:, :, None, None]
+            slopes.copy_(torch.where(finite, all_slopes[-len(slopes) :], slopes))
+            slope_counts.copy_(torch.where(finite, all_counts[-len(slopes) :], slope_counts))
+        return to_x_NTC, normalised_KC.sum(0), delta_NTC.sum((0, 1)), *([None] * 7)
 
 
 def _moving(sums: Tensor, counts: Tensor, memory: int, warm: Tensor) -> Tensor:

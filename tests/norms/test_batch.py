@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from har.errors import UsageError
 from har.norms.base import set_total_steps
-from har.norms.batch import BatchRenorm, GhostBatchNorm
-from har.norms.batch import batch_norm as make
+from har.norms.batch import BatchNorm, BatchRenorm, GhostBatchNorm
 
 EPSILON = 1e-3  # large enough that forgetting it fails
 
@@ -22,7 +21,7 @@ def random_input(channels: int = 3) -> Tensor:
 
 
 def batch_norm(channels: int, momentum: float = 0.1) -> nn.Module:
-    return with_random_affine(make(channels, EPSILON, momentum))
+    return with_random_affine(BatchNorm(channels, EPSILON, momentum))
 
 
 def with_random_affine(layer: nn.Module) -> nn.Module:
@@ -86,7 +85,7 @@ def statistics(layer: nn.Module) -> tuple[Tensor, Tensor]:
 
 def twins(other: nn.Module) -> nn.Module:
     """A batch norm with the parameters of another layer."""
-    twin = make(3, EPSILON, 0.1).double()
+    twin = BatchNorm(3, EPSILON, 0.1).double()
     twin.load_state_dict(other.state_dict(), strict=False)
     return twin
 
@@ -158,6 +157,71 @@ def test_renormalisation_clips_both_corrections_and_keeps_them_out_of_the_gradie
     torch.testing.assert_close(layer.weight.grad, (delta * (x_hat * r.view(view) + d.view(view))).sum(over))
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("momentum", [0.1, 1.0, None])
+def test_chunks_train_as_batch_norms_of_them_one_after_another(size: int, momentum: float | None) -> None:
+    """Output, gradients and running statistics, whatever is left for the last chunk."""
+    ghost = with_random_affine(GhostBatchNorm(3, EPSILON, momentum, size=size))
+    twin = twins(ghost)
+    twin.momentum = momentum
+    for _ in range(2):
+        x = random_input().requires_grad_()
+        delta = torch.randn_like(x)
+        y, expected = ghost(x), torch.cat([twin(chunk) for chunk in x.split(size)])
+        torch.testing.assert_close(y, expected)
+        slopes = [
+            torch.autograd.grad(output, [x, layer.weight, layer.bias], delta)
+            for output, layer in ((y, ghost), (expected, twin))
+        ]
+        for a, b in zip(*slopes, strict=True):
+            torch.testing.assert_close(a, b)
+        for a, b in zip(statistics(ghost), statistics(twin), strict=True):
+            torch.testing.assert_close(a, b)
+    assert ghost.num_batches_tracked == twin.num_batches_tracked
+
+
+def test_chunks_of_windows_far_from_zero_keep_their_variance() -> None:
+    """An offset of 10 000 with a deviation of 2, in float32: E[x²] − E[x]² would give 8 or 0 for 4."""
+    x = torch.randn(8, 3, 500, 1) * 2 + 1e4
+    ghost = GhostBatchNorm(3, EPSILON, 1.0, size=4)
+    y = ghost(x)
+    torch.testing.assert_close(y.std((0, 2, 3)), torch.ones(3), atol=0.02, rtol=0)
+    torch.testing.assert_close(ghost.running_var, torch.full((3,), 4.0), atol=0.4, rtol=0)
+
+
+@pytest.mark.parametrize("made", [BatchNorm, GhostBatchNorm, BatchRenorm])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_statistics_of_a_channel_that_are_not_finite_are_left_out_and_counted(made: type, value: float) -> None:
+    layer = made(3, EPSILON, 0.1).double()
+    layer(random_input())
+    mean, variance = statistics(layer)
+    x = random_input()
+    x[0, 1, 0] = value
+    layer(x)
+    moved = layer.running_mean != mean
+    assert moved.tolist() == [True, False, True]
+    assert torch.equal(layer.running_var[1], variance[1])
+    assert torch.isfinite(layer.running_var).all()
+    assert layer.skipped == 1
+    assert "skipped" not in layer.state_dict()
+    layer.reset_running_stats()
+    assert layer.skipped == 0
+
+
+def test_batch_norm_is_torchs_to_the_last_bit() -> None:
+    layer, torchs = BatchNorm(3, EPSILON, 0.1), nn.BatchNorm2d(3, EPSILON, 0.1)
+    for _ in range(3):
+        x = random_input().float()
+        delta, results = torch.randn_like(x), []
+        for one in (layer, torchs):
+            inputs = x.clone().requires_grad_()
+            y = one(inputs)
+            y.backward(delta)
+            results.append([y, inputs.grad, *statistics(one), one.num_batches_tracked])
+        assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert layer.state_dict().keys() == torchs.state_dict().keys()
+
+
 @pytest.mark.parametrize("momentum", [0.1, 1.0, None])
 def test_renormalisation_updates_its_statistics_as_batch_norm_does(momentum: float | None) -> None:
     layer = renorm()
@@ -203,6 +267,32 @@ def test_renormalisation_by_chunks_counts_one_step_and_updates_by_chunk() -> Non
         torch.testing.assert_close(y[3 * k : 3 * k + 3], twin(chunk))
     assert layer.steps == steps + 1
     torch.testing.assert_close(layer.running_var, twin.running_var)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_gradients_of_renormalised_chunks_are_those_of_their_formula(size: int) -> None:
+    """With r and d held constant, as autograd of the formula written out chunk by chunk."""
+    layer = renorm(size=size, largest_ratio=1.2, largest_shift=0.3)
+    x = random_input().requires_grad_()
+    delta = torch.randn_like(x)
+    view, over, parts = (1, -1, 1, 1), (0, 2, 3), []
+    mean, variance = statistics(layer)
+    for chunk in x.split(size):
+        n = chunk.numel() / 3
+        centre, spread = chunk.mean(over), (chunk.var(over, correction=0) + EPSILON).sqrt()
+        sigma = (variance + EPSILON).sqrt()
+        r = (spread / sigma).clamp(1 / 1.2, 1.2).detach()
+        d = ((centre - mean) / sigma).clamp(-0.3, 0.3).detach()
+        x_hat = (chunk - centre.view(view)) / spread.view(view)
+        parts.append(layer.weight.view(view) * (x_hat * r.view(view) + d.view(view)) + layer.bias.view(view))
+        mean = (0.9 * mean + 0.1 * centre).detach()
+        variance = (0.9 * variance + 0.1 * (spread**2 - EPSILON) * n / (n - 1)).detach()
+    expected = torch.autograd.grad(torch.cat(parts), [x, layer.weight, layer.bias], delta)
+    y = layer(x)
+    torch.testing.assert_close(y, torch.cat(parts))
+    for a, b in zip(torch.autograd.grad(y, [x, layer.weight, layer.bias], delta), expected, strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(layer.running_var, variance)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from har.norms.batch import batch_norm
+from har.norms.batch import BatchNorm
 from har.norms.layers import KINDS, AllSensors
 
 EPSILON = 1e-3  # large enough that forgetting it fails
@@ -20,7 +20,7 @@ def random_input(channels: int = 3) -> Tensor:
 
 
 def test_scalar_norm_has_one_mean_and_variance_over_all_sensors() -> None:
-    layer, x = AllSensors(batch_norm(1, EPSILON, 0.1)).double(), random_input(5)
+    layer, x = AllSensors(BatchNorm(1, EPSILON, 0.1)).double(), random_input(5)
     expected = (x - x.mean()) / (x.var(correction=0) + EPSILON).sqrt() * layer.scalar.weight + layer.scalar.bias
     torch.testing.assert_close(layer(x), expected)
     n = x.numel()
@@ -32,14 +32,14 @@ def test_scalar_norm_keeps_the_offset_between_sensors() -> None:
     """107 sensors, one of them offset by 10: it stays apart from the others, as it would not per channel."""
     x = torch.randn(16, 107, 64, 1)
     x[:, 0] += 10
-    y = AllSensors(batch_norm(1, 1e-5, 0.1))(x)
+    y = AllSensors(BatchNorm(1, 1e-5, 0.1))(x)
     assert y[:, 0].mean() > 6
     assert abs(y[:, 1:].mean()) < 0.2
 
 
 def test_scalar_norm_keeps_the_memory_layout() -> None:
     x = torch.randn(4, 20, 6).permute(0, 2, 1).unsqueeze(-1)  # time-major memory
-    assert AllSensors(batch_norm(1, 1e-5, 0.1))(x).is_contiguous(memory_format=torch.channels_last)
+    assert AllSensors(BatchNorm(1, 1e-5, 0.1))(x).is_contiguous(memory_format=torch.channels_last)
 
 
 # One channel cannot be normalised over channels, which test_per_window guards.

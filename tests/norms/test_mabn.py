@@ -51,19 +51,31 @@ class Slow:
         last = history[-self.memory :]
         return sum(value * n for value, n in last) / sum(n for _, n in last)
 
-    def step(self, x: Tensor, delta: Tensor, step: int) -> tuple[Tensor, ...]:
-        """Return the output, and the gradients of x, γ and β."""
-        n = x.shape[0] * x.shape[2]
-        self.moments.append(((x**2).mean((0, 2, 3)), n))
-        moment = self._mean(self.moments, step)
-        average = moment if self.average is None else self.average
+    def step(self, x: Tensor, delta: Tensor, step: int, size: int | None = None) -> tuple[Tensor, ...]:
+        """Return the output, and the gradients of x, γ and β; chunks of `size` windows count as batches."""
+        parts = list(zip(x.split(size or len(x)), delta.split(size or len(x)), strict=True))
+        moments, counts = [], []
+        for chunk, _ in parts:
+            counts.append(chunk.shape[0] * chunk.shape[2])
+            self.moments.append(((chunk**2).mean((0, 2, 3)), counts[-1]))
+            moments.append(self._mean(self.moments, step))
+        own = sum(moment * n for moment, n in zip(moments, counts, strict=True)) / sum(counts)
+        average = own if self.average is None else self.average
+        self.average = self.decay * average + (1 - self.decay) * own
+        found = [
+            self._chunk(chunk, error, moment, average, step)
+            for (chunk, error), moment in zip(parts, moments, strict=True)
+        ]
+        y, to_x, to_weight, to_bias = zip(*found, strict=True)
+        return torch.cat(y), torch.cat(to_x), sum(to_weight), sum(to_bias)
+
+    def _chunk(self, x: Tensor, delta: Tensor, moment: Tensor, average: Tensor, step: int) -> tuple[Tensor, ...]:
         r = ((moment + EPSILON) / (average + EPSILON)).sqrt().clamp(1 / self.clip, self.clip)
         r = r if step > self.renormalise else torch.ones_like(r)
-        self.average = self.decay * average + (1 - self.decay) * moment
         z = x / (moment + EPSILON).sqrt().view(VIEW)
         y = z * r.view(VIEW)
         g = self.weight.view(VIEW) * delta * r.view(VIEW)
-        self.slopes.append(((g * z).mean((0, 2, 3)), n))
+        self.slopes.append(((g * z).mean((0, 2, 3)), x.shape[0] * x.shape[2]))
         slope = self._mean(self.slopes, step)
         to_x = (g - z * slope.view(VIEW)) / (moment + EPSILON).sqrt().view(VIEW)
         out = self.weight.view(VIEW) * y + self.bias.view(VIEW)
@@ -197,17 +209,32 @@ def test_a_forward_pass_without_backward_leaves_the_backward_history_in_order() 
 
 
 @pytest.mark.parametrize("windows", [6, 7, 2, 1])
-def test_chunks_count_as_batches_one_after_another(windows: int) -> None:
+def test_chunks_are_iterations_of_the_moving_averages_and_a_batch_is_one_of_the_exponential(windows: int) -> None:
+    """As the authors' code for a normalisation batch inside a larger one has it."""
     layer = made(memory=3, size=2, decay=0.9, clip=1.1)
     slow = Slow(layer)
     for step in range(1, 5):
         x = random_input(windows)
         delta = torch.randn_like(x)
-        parts = [slow.step(a, b, step) for a, b in zip(x.detach().split(2), delta.split(2), strict=True)]
-        y, to_x, to_weight, to_bias = zip(*parts, strict=True)
-        close(trained(layer, x, delta), (torch.cat(y), torch.cat(to_x), sum(to_weight), sum(to_bias)))
+        close(trained(layer, x, delta), slow.step(x.detach(), delta, step, size=2))
         torch.testing.assert_close(layer.running_var, slow.average)
     assert layer.steps == 4
+
+
+def test_a_batch_that_is_not_finite_leaves_the_state_as_it_was_but_for_the_counts() -> None:
+    layer = made(memory=2)
+    for _ in range(3):
+        layer(random_input()).sum().backward()
+    before = copy.deepcopy(layer.state_dict())
+    x = random_input()
+    x.data[1, 2, 3] = float("inf")
+    layer(x).sum().backward()
+    after = layer.state_dict()
+    assert [name for name in after if not torch.equal(after[name], before[name])] == ["steps"]
+    assert (layer.skipped, layer.steps) == (1, 4)
+    layer(random_input()).sum().backward()
+    assert layer.skipped == 1
+    assert not torch.equal(layer.slopes, before["slopes"])
 
 
 def test_state_survives_save_and_load_between_forward_and_backward_histories() -> None:
