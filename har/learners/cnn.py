@@ -110,7 +110,7 @@ class CNNFeatures(Features):
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return features_ND of x_NTC; see `Features.forward`."""
         # The window's time-major memory is, without a copy, the channels-last memory that a 2-D convolution likes.
-        h_NFT1 = x_NTC.permute(0, 2, 1).unsqueeze(-1)
+        h_NFT1 = x_NTC.unsqueeze(2).permute(0, 3, 1, 2)
         if self.input_norm_present:
             h_NFT1 = self.get_submodule("input.norm")(h_NFT1)
         for position in range(1, self.depth + 1):

@@ -23,6 +23,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from har.norms.convolve import convolve
+
 RECTIFIER_GAIN = math.sqrt(2 / (1 - 1 / math.pi))
 _STANDARDISING_EPSILON = 1e-5
 _SCALING_EPSILON = 1e-4
@@ -68,8 +70,7 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Return h_NFT1, float (windows, filters, samples − kernel + 1, 1)."""
-        h_NFT1: Tensor = self._conv_forward(x_NCT1, self.used_weight(), self.bias)
-        return h_NFT1
+        return convolve(x_NCT1, self.used_weight(), self.bias, self.training)
 
     def extra_repr(self) -> str:
         """Return the settings, with the transform."""

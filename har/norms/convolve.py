@@ -1,0 +1,86 @@
+"""A valid convolution over time whose training on a processor is made of few large matrix products.
+
+With windows x (N, T, C), weight W (F, C, k), T' = T − k + 1 and the unfolded input X of N·T' rows, each the k·C values
+that one output sees (neighbours in time-major memory, so unfolding is one copy):
+
+    forward     Y = X·Wᵀ + b
+    backward    ∂L/∂W = δᵀ·X        ∂L/∂b = Σ δ        ∂L/∂x = the transposed convolution of δ with W
+
+oneDNN, torch's library for convolutions on processors, reaches 0.8 to 0.9 of the rate of a matrix product in forward
+and in ∂L/∂x on channels-last memory, but 0.3 in ∂L/∂W, which as one product reaches 0.6 to 0.9, the copy included
+(benchmarks/README.md). So that alone is done here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional
+
+
+def convolve(x_NCT1: Tensor, weight: Tensor, bias: Tensor | None, training: bool) -> Tensor:
+    """Return the valid convolution over time.
+
+    Args:
+        x_NCT1: float (windows, channels, samples, 1), dense in channels-last memory.
+        weight: float (filters, channels, kernel, 1).
+        bias: float (filters), or None.
+        training: Whether gradients of the weight are to come. Otherwise, and on an accelerator, it is torch's own
+            convolution, which can be exported.
+
+    Returns:
+        float (windows, filters, samples − kernel + 1, 1), dense in channels-last memory.
+    """
+    if not training or x_NCT1.device.type != "cpu":
+        return functional.conv2d(x_NCT1, weight, bias)
+    y_NFT1: Tensor = _Convolve.apply(x_NCT1, weight, bias)  # type: ignore[no-untyped-call]
+    return y_NFT1
+
+
+class _Convolve(torch.autograd.Function):
+    """The convolution with the backward pass of the module's docstring."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x_NCT1: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution."""
+        return functional.conv2d(x_NCT1, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep what backward needs."""
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
+    def backward(ctx: Any, delta_NFT1: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of input, weight and bias, as far as they are wanted."""
+        x_NCT1, weight = ctx.saved_tensors
+        for_x, for_weight, for_bias = ctx.needs_input_grad
+        filters, channels, kernel, _ = weight.shape
+        delta_RF = delta_NFT1.permute(0, 2, 3, 1).reshape(-1, filters)
+        slope_x = _backward(delta_NFT1, x_NCT1, weight) if for_x else None
+        slope_weight = None
+        if for_weight:  # in the memory of the weight, so that the optimiser need not copy it
+            product_FE = delta_RF.t() @ _unfolded(x_NCT1, kernel)
+            slope_weight = product_FE.view(filters, kernel, 1, channels).permute(0, 3, 1, 2)
+        return slope_x, slope_weight, delta_RF.sum(0) if for_bias else None
+
+
+def _backward(delta_NFT1: Tensor, x_NCT1: Tensor, weight: Tensor) -> Tensor:
+    """Return ∂L/∂x. `torch.nn.grad.conv2d_input` makes the same call, but of an input in another memory layout."""
+    one, none, wanted = [1, 1], [0, 0], [True, False, False]
+    slope_x: Tensor = torch.ops.aten.convolution_backward(
+        delta_NFT1, x_NCT1, weight, None, one, none, one, False, none, 1, wanted
+    )[0]
+    return slope_x
+
+
+def _unfolded(x_NCT1: Tensor, kernel: int) -> Tensor:
+    """Return X of the module's docstring, float (windows · outputs, kernel · channels)."""
+    windows, channels, samples, _ = x_NCT1.shape
+    x_NE = x_NCT1.permute(0, 2, 3, 1).reshape(windows, samples * channels)
+    return x_NE.unfold(1, kernel * channels, channels).reshape(-1, kernel * channels)

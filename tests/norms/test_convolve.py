@@ -1,0 +1,100 @@
+"""The convolution of training against torch's own, whose forward and gradients it must have."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd import gradgradcheck
+from torch.func import vmap
+from torch.nn import functional
+
+from har.norms.convolve import convolve
+from har.norms.weights import Convolution
+
+SIZES = st.integers(1, 5)
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+
+def time_major(windows: int, samples: int, channels: int) -> Tensor:
+    """x_NCT1 as a view of windows that are dense in time-major memory."""
+    return random(windows, samples, channels).detach().unsqueeze(2).permute(0, 3, 1, 2).requires_grad_()
+
+
+@settings(deadline=None, max_examples=60)
+@given(SIZES, SIZES, SIZES, SIZES, SIZES, st.booleans())
+def test_output_and_gradients_are_those_of_a_plain_convolution(
+    windows: int, channels: int, filters: int, kernel: int, outputs: int, biased: bool
+) -> None:
+    x = time_major(windows, outputs + kernel - 1, channels)
+    weight, bias = random(filters, channels, kernel, 1), random(filters) if biased else None
+    leaves = [leaf for leaf in (x, weight, bias) if leaf is not None]
+    found, expected = (
+        convolve(x, weight, bias, training=True),
+        functional.conv1d(x[..., 0], weight[..., 0], bias)[..., None],
+    )
+    torch.testing.assert_close(found, expected)
+    slope = torch.randn_like(expected)
+    torch.testing.assert_close(torch.autograd.grad(found, leaves, slope), torch.autograd.grad(expected, leaves, slope))
+
+
+@pytest.mark.parametrize("layout", ["channels first", "every other window", "one window repeated"])
+def test_any_memory_layout_gives_the_same(layout: str) -> None:
+    weight, slope = random(3, 2, 4, 1), torch.randn(5, 3, 6, 1, dtype=torch.float64)
+    dense = time_major(5, 9, 2).detach()
+    x = {
+        "channels first": dense.contiguous(memory_format=torch.contiguous_format),
+        "every other window": time_major(10, 9, 2).detach()[::2],
+        "one window repeated": dense[:1].expand(5, -1, -1, -1),
+    }[layout]
+    like = x.clone(memory_format=torch.channels_last)
+    found, expected = (
+        torch.autograd.grad(convolve(value, weight, None, training), weight, slope)
+        for value, training in ((x, True), (like, False))
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_only_what_is_wanted_is_computed() -> None:
+    for wanted in range(3):
+        leaves = [time_major(2, 6, 3), random(4, 3, 2, 1), random(4)]
+        for place, leaf in enumerate(leaves):
+            leaf.requires_grad_(place == wanted)
+        convolve(*leaves, training=True).sum().backward()  # type: ignore[arg-type]
+        assert [leaf.grad is not None for leaf in leaves] == [place == wanted for place in range(3)]
+
+
+def test_gradients_can_be_differentiated_again() -> None:
+    leaves = time_major(2, 5, 2), random(3, 2, 2, 1), random(3)
+    assert gradgradcheck(lambda *values: convolve(*values, training=True), leaves)
+
+
+def test_networks_stacked_under_vmap_have_the_gradients_of_each() -> None:
+    x_MNCT1 = torch.stack([time_major(3, 7, 2).detach() for _ in range(4)])
+    weight, bias = random(4, 5, 2, 3, 1), random(4, 5)
+
+    def loss(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        return convolve(x, w, b, training=True).square().sum()
+
+    stacked = torch.autograd.grad(vmap(loss)(x_MNCT1, weight, bias).sum(), (weight, bias))
+    alone = torch.autograd.grad(
+        sum(loss(x, w, b) for x, w, b in zip(x_MNCT1, weight, bias, strict=True)), (weight, bias)
+    )
+    torch.testing.assert_close(stacked, alone)
+
+
+def test_output_and_gradient_keep_the_memory_layout_that_makes_them_fast() -> None:
+    layer = Convolution(3, 4, 2, bias=True)
+    x = time_major(5, 9, 3).float().detach().requires_grad_()
+    y = layer(x)
+    y.sum().backward()
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert layer.weight.grad is not None
+    assert x.grad is not None
+    assert layer.weight.grad.stride() == layer.weight.stride()
+    assert x.grad.is_contiguous(memory_format=torch.channels_last)
