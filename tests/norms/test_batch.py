@@ -138,6 +138,7 @@ def test_renormalisation_without_clipping_gives_inferences_output_in_training() 
 
 def test_renormalisation_clips_both_corrections_and_keeps_them_out_of_the_gradient() -> None:
     layer, x = renorm(largest_ratio=1.2, largest_shift=0.3), random_input().requires_grad_()
+    layer.running_var[0], layer.running_mean[0] = 1.0, 100.0  # far from any batch, so that both are clipped
     mean, variance = statistics(layer)
     view, over = (1, -1, 1, 1), (0, 2, 3)
     centre, spread = x.detach().mean(over), (x.detach().var(over, correction=0) + EPSILON).sqrt()
