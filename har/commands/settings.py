@@ -27,6 +27,7 @@ _LINES = {  # setting and a usual value: what it is
     "trainer.accelerator cpu": "",
     "threads 1": "threads of torch; results differ with them",
     "seed_everything 0": "initial weights, batch order and dropout",
+    "probes true": "measure every layer while training, into probes.parquet: docs/probes.md",
     "inferences '[running]'": "statistics of batch norms to predict with: running, population, target, …",
 }
 WINDOWS = ("data.name", "data.window_s", "data.step_s")
@@ -47,7 +48,7 @@ def settings_help(*keys: str) -> str:
     return "\n".join([which, *listed, "all of them: har fit --help=all"])
 
 
-_TOP_LEVEL = ("--name", "--seed_everything", "--threads", "--inferences")  # settings outside any section
+_TOP_LEVEL = ("--name", "--seed_everything", "--threads", "--inferences", "--probes")  # settings outside any section
 
 
 def add_root(parser: CommandParser) -> None:

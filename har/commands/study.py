@@ -53,7 +53,7 @@ def main(args: list[str]) -> int:
         study = short_form(study)
     if options.repeats is not None:
         study = dataclasses.replace(study, repeats=_at_least_one("--repeats", options.repeats))
-    overrides = _overrides(options.set)
+    overrides = ({"probes": True} if options.probes else {}) | _overrides(options.set)
     plan = make_plan(study, Options(options.data, options.runs, options.root, overrides))
     return _show(plan, jobs) if options.dry_run else _run(plan, jobs)
 
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="override the base for all variants; repeatable"
     )
+    parser.add_argument("--probes", action="store_true", help="measure every run's layers too, into its probes.parquet")
     parser.add_argument("--dry-run", action="store_true", help="list the runs and the estimated time, run nothing")
     return parser
 

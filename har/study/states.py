@@ -15,6 +15,7 @@ import yaml
 
 from har.errors import DataError, UsageError
 from har.evaluation.predictions import predictions_file
+from har.evaluation.probes import PROBES
 from har.evaluation.scores import scores_file
 from har.norms.inferences import RUNNING
 from har.study.runs import PlannedRun
@@ -68,13 +69,16 @@ def state_of(run: PlannedRun, wanted: Mapping[str, str]) -> State:
     if record is None:
         return State.MISSING
     differing = [name for name, value in wanted.items() if record.get("hashes", {}).get(name) != value]
+    other_probes = record.get("probes") != run.config.get("probes")
     if record["status"] == "done":
         if differing:
             raise _changed(run, differing)
+        if other_probes and run.config.get("probes"):
+            raise _unprobed(run, record)
         return State.DAMAGED if lost_files(run) else State.DONE
     if record["status"] == "failed":
         return State.FAILED
-    resumable = not differing and _is_whole(run.folder / "checkpoints" / "last.ckpt")
+    resumable = not (differing or other_probes) and _is_whole(run.folder / "checkpoints" / "last.ckpt")
     return State.CUT_OFF if resumable else State.MISSING
 
 
@@ -82,6 +86,7 @@ def lost_files(run: PlannedRun) -> list[str]:
     """Return which results of a finished run are missing, empty or cut off, relative to its folder."""
     inferences = run.config.get("inferences", [RUNNING])
     tables = [*(predictions_file(name) for name in inferences), Path("truth.parquet")]
+    tables += [Path(PROBES)] if run.config.get("probes") else []
     lost = [table for table in tables if not _is_parquet(run.folder / table)]
     scores = scores_file(RUNNING)
     path = run.folder / scores
@@ -166,6 +171,16 @@ def _changed(run: PlannedRun, differing: Sequence[str]) -> UsageError:
         more = f" and {len(changes) - _SHOWN_KEYS} more" if len(changes) > _SHOWN_KEYS else ""
         error.add_note("; ".join(changes[:_SHOWN_KEYS]) + more if changes else "run.json has other hashes")
     return error
+
+
+def _unprobed(run: PlannedRun, record: Mapping[str, Any]) -> UsageError:
+    """Build the error for a finished run that was not measured as is asked for now; it is not made again unasked."""
+    how = "with other probes" if record.get("probes") else "without probes, which are measured while a run trains"
+    return UsageError(
+        f"the finished run {run.folder} was made {how}.",
+        "Leave --probes out to count it as it is; or use another place with --runs FOLDER, or delete that study's "
+        "folder: the runs then come out the same, with their probes.",
+    )
 
 
 def _saved_config(folder: Path) -> Any:

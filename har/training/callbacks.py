@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ class MetricsLog(Callback):
 
     Args:
         path: The file.
+        aside: Returns the seconds since the start that were no training; they do not count.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, aside: Callable[[], float] = lambda: 0.0) -> None:
+        self._path, self._aside = path, aside
         self._start_s = 0.0
         self._earlier_s = 0.0
 
@@ -47,7 +49,7 @@ class MetricsLog(Callback):
             "train_loss": pl_module.take_train_loss(),
             **pl_module.validation_scores,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": round(self._earlier_s + time.monotonic() - self._start_s, 3),
+            "seconds": round(self._earlier_s + time.monotonic() - self._start_s - self._aside(), 3),
         }
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")

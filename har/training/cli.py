@@ -7,6 +7,7 @@ Precedence is command line, then files in their order, then defaults. A checkpoi
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import logging
 import re
@@ -24,6 +25,7 @@ from har.norms.inferences import NAMES, RUNNING, check
 from har.strict_yaml import read_yaml
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
+from har.training.probes import ProbeSettings
 
 _TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 600,
@@ -103,6 +105,12 @@ class HarCLI(LightningCLI):
             help="Statistics of batch norms to predict the test subjects with, each on the same weights: "
             f"{', '.join(NAMES)}.",
         )
+        parser.add_argument(
+            "--probes",
+            type=bool | ProbeSettings | None,
+            default=None,
+            help="Measure probes of every layer at evaluations, into probes.parquet: true, or how much.",
+        )
         parser.link_arguments("seed_everything", "model.seed")
         parser.link_arguments("seed_everything", "data.seed")
 
@@ -137,7 +145,8 @@ def _config_files(args: ArgsType) -> list[Path]:
 
 def known_keys(parser: LightningArgumentParser) -> list[str]:
     """Return every dotted key of the configuration."""
-    return sorted(key for key in parser.get_defaults().keys() if not key.startswith("config"))  # noqa: SIM118
+    keys = [key for key in parser.get_defaults().keys() if not key.startswith("config")]  # noqa: SIM118
+    return sorted([*keys, *(f"probes.{field.name}" for field in dataclasses.fields(ProbeSettings))])
 
 
 def resolve(files: list[Path], overrides: dict[str, Any]) -> dict[str, Any]:
@@ -180,8 +189,18 @@ def complete(arguments: list[str]) -> dict[str, Any]:
             )
     if config["threads"] < 1:
         raise UsageError(f"threads {config['threads']} is not a positive number.", "1 is the default.")
+    config["probes"] = _probes(config["probes"])
     parts(config)  # a value that the classes refuse is refused now, not when the run has started
     return config
+
+
+def _probes(given: bool | dict[str, int] | None) -> dict[str, int] | None:
+    """Return the settings of probes in full, None without probes."""
+    if not given:
+        return None
+    settings = ProbeSettings() if given is True else ProbeSettings(**given)
+    settings.require_possible()
+    return dataclasses.asdict(settings)
 
 
 def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, Any]]:
@@ -226,7 +245,9 @@ def _usage_error(message: str, known: list[str]) -> UsageError:
     place = ".".join(re.findall(r'[Kk]ey "([\w.]+)"', message))
     option = re.search(r"Option '(\w+)' is not accepted", message)
     if option:
-        return _unknown_key(f"{place}.init_args.{option.group(1)}", known, "")
+        inside = f"{place}.init_args"  # of a class that is named; a mapping has none
+        section = inside if any(name.startswith(inside) for name in known) else place
+        return _unknown_key(f"{section}.{option.group(1)}", known, "")
     causes = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
     return UsageError(f"{place or 'the configuration'}: {causes[-1]}.", "All settings: har fit --help=all")
 

@@ -80,6 +80,7 @@ class HarModule(pl.LightningModule):
         self.precise_validation = precise_validation
         self.data: HarDataModule | None = None  # what exact statistics are measured on
         self.recipe: dict[str, Any] = {}
+        self.observers: list[Callback] = []  # what looks on, with training's own statistics in place
         self.warnings: list[str] = []  # what is doubtful about the network, once training starts
         self.validation_scores: dict[str, float] = {}
         self._loss_sum = torch.zeros(())
@@ -115,8 +116,11 @@ class HarModule(pl.LightningModule):
             self.build(data.recipe(), *data.training_moments())
 
     def configure_callbacks(self) -> list[Callback]:
-        """Return what validates with exact statistics, where that is asked for. Called by Lightning."""
-        return [PreciseValidation()] if self.precise_validation else []
+        """Return what validates with exact statistics, where that is asked for, then the observers.
+
+        Called by Lightning, which runs them in this order: observers see the running statistics put back.
+        """
+        return [*([PreciseValidation()] if self.precise_validation else []), *self.observers]
 
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return logits_NK of x_NTC, float32 (windows, samples, channels) in the store's units."""

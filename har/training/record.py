@@ -19,8 +19,8 @@ from har.windows.prepare import open_store
 from har.windows.segment import missing_activities
 from har.windows.splits import Fold
 
-# Where a run lies and what it prints while it runs do not change its result.
-_PLACES: tuple[tuple[str, ...], ...] = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"))
+# Where a run lies, what it prints and what is measured of it while it runs do not change its result.
+_ASIDE: tuple[tuple[str, ...], ...] = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"), ("probes",))
 # Settings that identify a run only where they are not the default: runs from before they were there still count.
 _UNLESS: dict[tuple[str, ...], Any] = {
     ("inferences",): [RUNNING],
@@ -95,7 +95,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, str]:
     """Return what identifies a run's result."""
     settings = copy.deepcopy(config)
-    for path in _PLACES:
+    for path in _ASIDE:
         _section(settings, path).pop(path[-1], None)
     for path, default in _UNLESS.items():
         if _section(settings, path).get(path[-1], default) == default:
@@ -137,5 +137,6 @@ def record_of(config: dict[str, Any], data: HarDataModule) -> dict[str, Any]:
         "versions": provenance.versions(),
         "commit": provenance.commit(),
         "threads": config["threads"],
+        "probes": config.get("probes"),
         "machine": provenance.machine(),
     }

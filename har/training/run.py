@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from har.errors import HarError, RunError, UsageError
+from har.evaluation.probes import PROBES
 from har.evaluation.scores import score_run
 from har.files import write_json, write_text
 from har.norms.inferences import RUNNING, check
@@ -31,6 +32,7 @@ from har.training.cli import parts
 from har.training.datamodule import HarDataModule
 from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
+from har.training.probes import Probes, ProbeSettings
 from har.training.record import read_run, record_of
 from har.training.statistics import probabilities
 from har.training.trainer import lightning, make_trainer
@@ -66,7 +68,7 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
         config["data"]["fold"] = data.fold.name
         record |= record_of(config, data)
         if resume:
-            _require_same(folder, record["hashes"])
+            _require_same(folder, record)
             record["started"] = read_run(folder).get("started", started)
         _write_inputs(folder, config, data)
         write_json(folder / "run.json", {"status": "running", **record})
@@ -122,10 +124,12 @@ def _require_free(folder: Path, resume: bool) -> None:
         raise UsageError(f"{folder} holds files that are no run ({sorted(there)[0]}).", "Choose another --out.")
 
 
-def _require_same(folder: Path, hashes: dict[str, str]) -> None:
-    """Refuse to go on with a run under another configuration, other data or another split."""
-    earlier = read_run(folder).get("hashes", {})
-    differ = [name for name, value in hashes.items() if earlier.get(name) != value]
+def _require_same(folder: Path, record: dict[str, Any]) -> None:
+    """Refuse to go on with a run under another configuration, other data or another split, or with other probes."""
+    earlier = read_run(folder)
+    hashes = earlier.get("hashes", {})
+    differ = [name for name, value in record["hashes"].items() if hashes.get(name) != value]
+    differ += ["probes"] if earlier.get("probes") != record["probes"] else []
     if differ:
         raise UsageError(
             f"the unfinished run {folder} has another {' and '.join(differ)}.",
@@ -152,7 +156,10 @@ def _train_and_judge(
     earlier_s = _seconds_before(folder) if resume else 0.0
     provenance.forget_peak_memory()
     torch.set_num_threads(config["threads"])
-    trainer, best = trainer_of(folder, settings, f"{folder.parent.parent.name} {data.fold.name}")
+    probes = _probes(folder, config)
+    module.observers = [] if probes is None else [probes]
+    label = f"{folder.parent.parent.name} {data.fold.name}"
+    trainer, best = trainer_of(folder, settings, label, (lambda: probes.seconds) if probes else (lambda: 0.0))
     with lightning():
         checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -167,6 +174,11 @@ def _train_and_judge(
     write_test_files(folder, data, predictions)
     for name in predictions:
         score_run(folder, inference=name)
+    probed: dict[str, Any] = {}
+    if probes is not None:
+        probes.measure_held_out(step)
+        probed = {"probe_seconds": round(probes.earlier_s + probes.seconds, 3)}
+        earlier_s += probes.earlier_s
     return {
         "parameters": sum(p.numel() for p in module.parameters()),
         "warnings": module.warnings,
@@ -174,6 +186,7 @@ def _train_and_judge(
         "best_validation_macro_f1": score,
         "finished": provenance.now(),
         "seconds": round(earlier_s + time.monotonic() - clock, 3),
+        **probed,
         "peak_memory_mib": provenance.peak_memory_mib(),
     }
 
@@ -186,13 +199,24 @@ def _seconds_before(folder: Path) -> float:
     )
 
 
-def trainer_of(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.Trainer, ModelCheckpoint]:
+def _probes(folder: Path, config: dict[str, Any]) -> Probes | None:
+    """Return what measures probes, None without; a file of earlier ones that are not to be had now is removed."""
+    if config.get("probes"):
+        return Probes(ProbeSettings(**config["probes"]), folder / PROBES)
+    (folder / PROBES).unlink(missing_ok=True)
+    return None
+
+
+def trainer_of(
+    folder: Path, settings: dict[str, Any], label: str, aside: Callable[[], float] = lambda: 0.0
+) -> tuple[pl.Trainer, ModelCheckpoint]:
     """Build the trainer with the run's own callbacks; also return the one that knows the best score.
 
     Args:
         folder: The run's folder, which need not be there.
         settings: The configuration's section ``trainer``. Is used up.
         label: What progress calls the run.
+        aside: Returns the seconds since the start that were no training.
 
     Raises:
         UsageError: When the budget is no whole number of evaluations, or Lightning refuses the settings.
@@ -205,7 +229,7 @@ def trainer_of(folder: Path, settings: dict[str, Any], label: str) -> tuple[pl.T
         )
     show = settings.pop("enable_progress_bar", None) is not False
     best, last = checkpoints(folder / "checkpoints")
-    callbacks: list[pl.Callback] = [MetricsLog(folder / "metrics.jsonl"), best, last]
+    callbacks: list[pl.Callback] = [MetricsLog(folder / "metrics.jsonl", aside), best, last]
     trainer = make_trainer(
         settings,
         plugins=[*(settings.pop("plugins", None) or []), WholeFileIO()],

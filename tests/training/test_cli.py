@@ -34,7 +34,7 @@ def written(path: Path, settings: object) -> Path:
 
 def test_the_settings_are_these_and_no_others() -> None:
     config = resolve([], {})
-    assert set(config) == {"name", "seed_everything", "threads", "inferences", "data", "model", "trainer"}
+    assert set(config) == {"name", "seed_everything", "threads", "inferences", "probes", "data", "model", "trainer"}
     for section, names in SETTINGS.items():
         assert " ".join(sorted(at(config, section))) == names, section
 
@@ -52,6 +52,42 @@ def test_command_line_beats_later_file_beats_earlier_file_beats_default(tmp_path
     config = complete(["--data.batch_size=3", "--config", str(one), "--config", str(two), "--data.batch_size=3"])
     data = config["data"]
     assert (data["window_s"], data["step_s"], data["batch_size"], data["label_rule"]) == (1.0, 2.0, 3, "majority")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ([], None),
+        (["--probes=false"], None),
+        (["--probes=null"], None),
+        (["--probes=true"], {"times": 10, "batches": 2, "windows": 256}),
+        (["--probes={}"], {"times": 10, "batches": 2, "windows": 256}),
+        (["--probes={times: 3}", "--probes.windows=64"], {"times": 3, "batches": 2, "windows": 64}),
+        (["--probes=true", "--probes.times=4"], {"times": 4, "batches": 2, "windows": 256}),
+    ],
+)
+def test_probes_are_off_and_their_settings_complete(given: list[str], meant: dict[str, int] | None) -> None:
+    config = complete(given)
+    assert config["probes"] == meant
+    assert resolve([], {"probes": meant})["probes"] == meant
+    parts(config)
+
+
+@pytest.mark.parametrize("given", ["--probes.times=0", "--probes.batches=0", "--probes.windows=1", "--probes.windos=9"])
+def test_impossible_probes_are_refused(given: str) -> None:
+    name = given.removeprefix("--").split("=")[0].split(".")[1]
+    with pytest.raises(UsageError, match=name):
+        complete([given])
+
+
+def test_an_unknown_setting_of_probes_gets_its_neighbours(tmp_path: Path) -> None:
+    for arguments in (
+        ["--probes.windos=9"],
+        ["--config", str(written(tmp_path / "a.yaml", {"probes": {"windos": 9}}))],
+    ):
+        with pytest.raises(UsageError, match=r"probes\.windos") as raised:
+            complete(arguments)
+        assert "'probes.windows'" in raised.value.hint
 
 
 def test_a_saved_configuration_resolves_to_itself(tmp_path: Path) -> None:
