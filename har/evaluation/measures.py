@@ -115,8 +115,9 @@ def kappa(confusion_KK: np.ndarray) -> float:
     Returns:
         κ in [-1, 1]; NaN without windows, and where truth and prediction are one and the same activity throughout.
     """
-    windows = float(confusion_KK.sum())
-    chance = float(confusion_KK.sum(axis=1) @ confusion_KK.sum(axis=0))  # p_e times windows squared
+    true_K, predicted_K = (confusion_KK.sum(axis=axis).astype(float) for axis in (1, 0))
+    windows = float(true_K.sum())
+    chance = float(true_K @ predicted_K)  # p_e times windows squared
     beyond = windows**2 - chance
     return (windows * float(np.trace(confusion_KK)) - chance) / beyond if beyond else math.nan
 

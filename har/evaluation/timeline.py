@@ -116,19 +116,17 @@ def _decision_steps(
     """Return when the decision changes on the common axis, and to which code: K is unpredicted."""
     start_N = predictions["start_s"].to_numpy() + offset_R[place_N]
     order = np.argsort(start_N, kind="stable")
-    start_N, length = start_N[order], float((predictions["end_s"] - predictions["start_s"]).max())
+    start_N, place_N = start_N[order], place_N[order]
+    end_N = start_N + float((predictions["end_s"] - predictions["start_s"]).max())
     code_N = pd.Index(activities).get_indexer(pd.Index(predictions["prediction"]))[order]
-    end_N = start_N + length
-    meets_N = (start_N[1:] <= end_N[:-1] + TIME_TOLERANCE_S) & (np.diff(place_N[order]) == 0)
-    midway_N = (end_N[:-1] + start_N[1:]) / 2  # the middle between the centres of two windows of one length
-    times = np.concatenate([np.where(np.append(False, meets_N), np.append(0.0, midway_N), start_N), end_N])
-    ends_N = np.append(~meets_N, True)
-    known = np.concatenate([np.full(len(start_N), True), ends_N])
-    codes = np.concatenate([code_N, np.full(len(start_N), len(activities))])
-    order = np.argsort(times[known], kind="stable")
-    times, codes = times[known][order], codes[known][order]
-    changes = np.diff(codes, prepend=len(activities)) != 0
-    return times[changes], codes[changes]
+    meets_N = np.append(False, (start_N[1:] <= end_N[:-1] + TIME_TOLERANCE_S) & (place_N[1:] == place_N[:-1]))
+    midway_N = np.append(0.0, (end_N[:-1] + start_N[1:]) / 2)  # between the centres of two windows of one length
+    begins_N = ~meets_N | np.append(True, code_N[1:] != code_N[:-1])
+    ends_N = ~np.append(meets_N[1:], False)
+    times = np.concatenate([np.where(meets_N, midway_N, start_N)[begins_N], end_N[ends_N]])
+    codes = np.concatenate([code_N[begins_N], np.full(int(ends_N.sum()), len(activities))])
+    order = np.argsort(times, kind="stable")
+    return times[order], codes[order]
 
 
 def _distinct(times: np.ndarray) -> np.ndarray:

@@ -1,95 +1,18 @@
-"""Scores against scikit-learn, and the policies of absent activities."""
+"""The content of `scores.json`: what it holds, what it leaves out, and that it says so."""
 
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from har.errors import DataError, UsageError
-from har.evaluation.counts import natural
-from har.evaluation.measures import accuracy, confusion, f1, macro_f1, precision, recall, weighted_f1
+from har.errors import DataError
+from har.evaluation.measures import macro_f1
+from har.evaluation.predictions import PROBABILITY
 from har.evaluation.scores import PREDICTIONS, score_file, score_run
 from tests.fakes.study import FakeStudy, write_study
-
-
-@st.composite
-def labels(draw):
-    """Truth, prediction and K, with absent activities, single activities and constant predictions among them."""
-    K = draw(st.integers(1, 6))
-    true_of = draw(st.lists(st.integers(0, K - 1), min_size=1, max_size=K))
-    predicted_of = draw(st.lists(st.integers(0, K - 1), min_size=1, max_size=K))
-    N = draw(st.integers(1, 40))
-    truth = draw(st.lists(st.sampled_from(true_of), min_size=N, max_size=N))
-    prediction = draw(st.lists(st.sampled_from(predicted_of), min_size=N, max_size=N))
-    return np.array(truth), np.array(prediction), K
-
-
-@settings(deadline=None, max_examples=80)
-@given(labels())
-def test_every_score_equals_scikit_learn(case):
-    truth, prediction, K = case
-    counts = confusion(truth, prediction, K)
-    assert counts.dtype == np.int64
-    if K > 1:  # scikit-learn warns of a matrix of one cell
-        assert (counts == confusion_matrix(truth, prediction, labels=range(K))).all()
-    expected = precision_recall_fscore_support(truth, prediction, labels=range(K), zero_division=np.nan)
-    for ours, theirs in zip((precision(counts), recall(counts), f1(counts)), expected, strict=False):
-        np.testing.assert_allclose(ours, theirs, atol=1e-12)
-    assert (counts.sum(axis=1) == expected[3]).all()
-    present = sorted(set(truth.tolist()))
-    by_hand = {
-        "present": f1_score(truth, prediction, labels=present, average="macro", zero_division=0),
-        "union": f1_score(truth, prediction, average="macro", zero_division=0),
-        "all": f1_score(truth, prediction, labels=range(K), average="macro", zero_division=0),
-        "pooled": f1_score(truth, prediction, labels=range(K), average="macro", zero_division=0),
-    }
-    for policy, value in by_hand.items():
-        assert macro_f1(counts, policy) == pytest.approx(value, abs=1e-12), policy
-    assert weighted_f1(counts) == pytest.approx(f1_score(truth, prediction, average="weighted", zero_division=0))
-    assert accuracy(counts) == pytest.approx(accuracy_score(truth, prediction))
-
-
-def test_the_policies_give_the_published_numbers_of_one_toy_fold():
-    truth = np.array([0] * 4 + [1] * 2 + [2] * 2)
-    prediction = np.array([0, 0, 0, 3, 1, 1, 2, 2])
-    counts = confusion(truth, prediction, 5)
-    f1_of_zero = 2 * 3 / (4 + 3)
-    assert macro_f1(counts) == pytest.approx((f1_of_zero + 2) / 3)
-    assert macro_f1(counts, "union") == pytest.approx((f1_of_zero + 2) / 4)
-    assert macro_f1(counts, "all") == pytest.approx((f1_of_zero + 2) / 5)
-
-
-def test_without_windows_every_mean_is_undefined_and_not_zero():
-    nothing = np.zeros((3, 3), dtype=np.int64)
-    for policy in ("present", "union", "all", "pooled"):
-        assert math.isnan(macro_f1(nothing, policy))
-    assert math.isnan(accuracy(nothing))
-    assert math.isnan(weighted_f1(nothing))
-
-
-def test_an_unknown_policy_names_the_nearest():
-    with pytest.raises(UsageError, match="'presnt'") as caught:
-        macro_f1(np.eye(2, dtype=int), "presnt")
-    assert "'present'" in caught.value.hint
-
-
-@pytest.mark.parametrize("wrong", [[-1, 0], [0, 2]])
-def test_an_index_outside_the_activities_is_refused(wrong):
-    with pytest.raises(ValueError, match="outside 0 to 1"):
-        confusion(np.array(wrong), np.array([0, 1]), 2)
-    with pytest.raises(ValueError, match="outside 0 to 1"):
-        confusion(np.array([0, 1]), np.array(wrong), 2)
-
-
-def test_numbers_in_names_sort_as_numbers():
-    assert sorted(["s10", "s2", "10", "9", "s1"], key=natural) == ["9", "10", "s1", "s2", "s10"]
 
 
 @pytest.fixture
@@ -131,3 +54,73 @@ def test_a_run_without_predictions_is_a_clear_error(run):
         score_run(run)
     assert "har test" in caught.value.hint
     assert not (run / "scores.json").exists()
+
+
+def _alone(run, tmp_path, change):
+    """Score the run's predictions after a change, as a file of their own."""
+    frame = change(pd.read_parquet(run / PREDICTIONS))
+    frame.to_parquet(tmp_path / "alone.parquet")
+    return score_file(tmp_path / "alone.parquet")
+
+
+def test_confusions_are_given_as_shares_of_each_true_activity_too(run):
+    scores = score_run(run)
+    for found in (scores, *scores["subjects"].values()):
+        for counts, shares in zip(found["confusion"], found["confusion_shares"], strict=True):
+            assert shares is None if sum(counts) == 0 else shares == pytest.approx(np.array(counts) / sum(counts))
+    assert scores["confusion_shares"][2] is None
+
+
+def test_the_worst_subject_and_the_worst_activity_are_named(tmp_path):
+    folder = write_study(tmp_path / "study", FakeStudy(subjects=4, windows=20, wobble=0.2))
+    runs = [folder / "v0" / f"subject-{name}" / "repeat-0" for name in range(1, 5)]
+    pd.concat([pd.read_parquet(run / PREDICTIONS) for run in runs]).to_parquet(tmp_path / "all.parquet")
+    scores = score_file(tmp_path / "all.parquet")
+    by_subject = {name: found["macro_f1"]["present"] for name, found in scores["subjects"].items()}
+    assert scores["worst_subject"] == {
+        "subject": min(by_subject, key=by_subject.get),
+        "macro_f1": min(by_subject.values()),
+    }
+    assert scores["worst_activity"]["f1"] == min(row["f1"] for row in scores["per_activity"])
+    assert score_run(runs[0])["worst_subject"] is None  # of one
+
+
+def test_the_worst_activity_is_one_that_is_performed(run):
+    scores = score_run(run)
+    assert scores["per_activity"][2]["f1"] in (None, 0.0)
+    assert scores["worst_activity"]["activity"] in ("walk", "sit")
+
+
+def test_predictions_of_one_activity_throughout_are_said_and_their_agreement_is_undefined(run, tmp_path):
+    def constant(frame):
+        for name in ("walk", "sit", "stairs"):
+            frame[PROBABILITY + name] = np.float32(name == "sit")
+        return frame.assign(prediction="sit")
+
+    scores = _alone(run, tmp_path, constant)
+    assert "Every window is predicted as sit, so kappa and MCC say nothing." in scores["notes"]
+    assert (scores["kappa"], scores["mcc"]) == (0.0, None)
+    assert scores["balanced_accuracy"] == 0.5
+    assert not [note for note in score_run(run)["notes"] if "predicted as" in note]
+
+
+def test_one_subject_has_no_intervals_and_the_notes_say_so(run, tmp_path):
+    scores = score_run(run)
+    assert {row[f"{name}_interval"] for row in scores["per_activity"] for name in ("precision", "recall", "f1")} == {
+        None
+    }
+    assert "One subject: there are no intervals over subjects." in scores["notes"]
+    other = pd.read_parquet(run.parents[1] / "subject-1" / "repeat-0" / PREDICTIONS)
+    two = _alone(run, tmp_path, lambda frame: pd.concat([frame, other]))
+    assert not [note for note in two["notes"] if "One subject" in note]
+    by_name = {row["activity"]: row["f1_interval"] for row in two["per_activity"]}
+    assert by_name["walk"] is not None
+    assert by_name["stairs"] is None  # performed by one subject alone
+
+
+def test_scores_derive_from_predictions_and_truth_alone(run):
+    before = score_run(run)
+    for path in sorted(run.rglob("*")):
+        if path.is_file() and path.suffix != ".parquet":
+            path.unlink()
+    assert score_run(run) == before

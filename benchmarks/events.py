@@ -1,0 +1,111 @@
+"""Times the event scores of long streams: python benchmarks/events.py.
+
+What is timed, and why, stands in benchmarks/README.md: from a run's two tables in memory to its event scores, in
+processor seconds of one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import wardmetrics
+
+from har.evaluation.event_scores import event_scores
+from har.evaluation.events import count_events
+from har.evaluation.timeline import lay
+
+_RATE_HZ = 50
+_ACTIVITIES = [f"activity-{k}" for k in range(20)]
+_WINDOW_S = 2.0
+_EVENT_S = 30.0  # mean length of a stretch of one label, null included
+_COMPARED_H = 4.0  # ward-metrics takes the third power of the number of events
+_WRONG = 0.1  # share of windows that are predicted at random, so that events are torn
+
+
+def stream(hours: float, step_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return predictions and truth of one recording with twenty activities and null.
+
+    Args:
+        hours: Its length.
+        step_s: From one window to the next.
+    """
+    random = np.random.default_rng(0)
+    samples = int(hours * 3600 * _RATE_HZ)
+    cuts = np.unique(np.append(random.integers(1, samples, int(hours * 3600 / _EVENT_S)), [0, samples]))
+    label_I = random.integers(0, len(_ACTIVITIES) + 1, len(cuts) - 1)
+    names = np.array([*_ACTIVITIES, None], dtype=object)
+    bounds = {"start_s": cuts[:-1] / _RATE_HZ, "end_s": cuts[1:] / _RATE_HZ}
+    truth = pd.DataFrame({"recording": np.int32(0), "subject": "1", **bounds, "activity": names[label_I]})
+    window = int(_WINDOW_S * _RATE_HZ)
+    start_N = np.arange(0, samples - window + 1, int(step_s * _RATE_HZ))
+    label_N = label_I[np.searchsorted(cuts, start_N + window // 2, side="right") - 1]
+    random_N = (random.random(len(start_N)) < _WRONG) | (label_N == len(_ACTIVITIES))
+    decided_N = np.where(random_N, random.integers(0, len(_ACTIVITIES), len(start_N)), label_N)
+    predictions = pd.DataFrame(
+        {
+            "recording": np.int32(0),
+            "start_s": start_N / _RATE_HZ,
+            "end_s": start_N / _RATE_HZ + _WINDOW_S,
+            "subject": "1",
+            "prediction": names[decided_N],
+            **{f"probability:{name}": np.float32(1 / len(_ACTIVITIES)) for name in _ACTIVITIES},
+        }
+    )
+    return predictions, truth
+
+
+def scored(predictions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, Any]:
+    """Return the event scores of a run's two tables."""
+    return event_scores(count_events(lay(predictions, truth)), _ACTIVITIES)
+
+
+def by_ward_metrics(predictions: pd.DataFrame, truth: pd.DataFrame) -> None:
+    """Score the frames and events of every activity with ward-metrics, on the same time axis."""
+    axis = lay(predictions, truth)
+    stop_M = np.cumsum(axis.length_M)
+    for k in range(len(_ACTIVITIES)):
+        sides = []
+        for codes in (axis.truth_M, axis.decision_M):
+            inside = np.concatenate([[False], codes == k, [False]]).astype(int)
+            first, last = np.flatnonzero(np.diff(inside) == 1), np.flatnonzero(np.diff(inside) == -1) - 1
+            starts = stop_M[first] - axis.length_M[first]
+            sides.append(list(zip(starts.tolist(), stop_M[last].tolist(), strict=True)))
+        wardmetrics.core_methods.eval_segments(*sides, 0.0, float(stop_M[-1]))
+        wardmetrics.core_methods.eval_events(*sides)
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5, help="timings of each")
+    repeats = parser.parse_args().repeats
+    print(f"{'stream':>8}{'step':>8}{'windows':>10}{'stretches':>11}{'CPU s, median (lowest to highest)':>38}")
+    for hours, step_s in ((24.0, 1.0), (24.0, 0.1), (24.0, 0.02)):
+        tables = stream(hours, step_s)
+        stretches = len(lay(*tables).length_M)
+        spread = _times(lambda tables=tables: scored(*tables), repeats)
+        print(f"{hours:6g} h{step_s:6g} s{len(tables[0]):10}{stretches:11}{spread:>38}")
+    tables = stream(_COMPARED_H, 1.0)
+    own, theirs = _times(lambda: scored(*tables), repeats), _times(lambda: by_ward_metrics(*tables), 1)
+    print(f"{_COMPARED_H:g} h, step 1 s: {own}; by ward-metrics, frames and events alone: {theirs}")
+
+
+def _times(action: Callable[[], object], repeats: int) -> str:
+    """Return the median of the processor seconds of an action, with the lowest and the highest."""
+    seconds = []
+    for _ in range(repeats + 1):
+        begun = time.process_time()
+        action()
+        seconds.append(time.process_time() - begun)
+    counted = seconds[1:]
+    return f"{statistics.median(counted):.3f} ({min(counted):.3f} to {max(counted):.3f})"
+
+
+if __name__ == "__main__":
+    main()
