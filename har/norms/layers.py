@@ -69,10 +69,12 @@ class Kind:
                 raise UsageError(f"the norm kind {name} has no options, so {option!r} means nothing.", "Leave it out.")
             if option not in known:
                 raise unknown("norm option", option, known, f"kind {name}")
-            accepted = (float, int) if known[option] is float else known[option]
-            if not isinstance(value, accepted) or isinstance(value, bool):
-                wanted = getattr(known[option], "__name__", str(known[option]).replace("None", "null"))
-                raise UsageError(f"norm option {option} of kind {name} is {value!r}, not {wanted}.", "Give a number.")
+            wanted = known[option]
+            accepted = (float, int) if wanted is float else wanted
+            if not isinstance(value, accepted) or isinstance(value, bool) != (wanted is bool):
+                name_of = getattr(wanted, "__name__", str(wanted).replace("None", "null"))
+                hint = "Give true or false." if wanted is bool else "Give a number."
+                raise UsageError(f"norm option {option} of kind {name} is {value!r}, not {name_of}.", hint)
 
     def build(self, channels: int, samples: int, epsilon: float, momentum: float, **options: Any) -> nn.Module:
         """Make the layer.

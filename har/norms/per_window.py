@@ -18,6 +18,7 @@ from torch.nn import functional
 from har.norms.base import Norm, require
 
 _USUAL_GROUPS = 8
+_LEARNED_EPSILON = 1e-4  # at first, Singh & Krishnan 2020, section 3.1
 
 
 def _require_several(elements: int, kind: str, where: str) -> None:
@@ -170,30 +171,48 @@ class ElementLayerNorm(Norm):
 class FilterResponseNorm(Norm):
     """Second moment over the samples of a window per channel: y = γ·x/√(ν² + ε) + β, ν² = mean x².
 
-    Singh & Krishnan 2020, arXiv 1911.09737, equations 1 to 3, with a fixed ε. Nothing subtracts the mean, so its
-    activation is the `ThresholdedUnit` in place of ReLU. The authors warm the learning rate up.
+    Singh & Krishnan 2020, arXiv 1911.09737, equations 1 to 3. Nothing subtracts the mean, so its activation is the
+    `ThresholdedUnit` in place of ReLU. The authors warm the learning rate up.
+
+    Over one sample ν² is x² itself, and what is left of x depends on ε alone: the sign for a small one. There the
+    authors learn it (section 3.1), as ε + |ε_l| with one ε_l for the layer, 1e-4 at first.
 
     Args:
         channels: Channels C.
         samples: Samples T of the window here.
-        epsilon: ε.
+        epsilon: ε, to which a learned one is added.
+        learned_epsilon: Whether to learn ε_l, which windows of one sample need.
+
+    Attributes:
+        learned: ε_l, float (1), where it is learned.
+
+    Raises:
+        UsageError: When a window has one sample and ε is not learned.
     """
 
-    def __init__(self, channels: int, samples: int, epsilon: float) -> None:
+    def __init__(self, channels: int, samples: int, epsilon: float, *, learned_epsilon: bool = False) -> None:
         super().__init__()
-        _require_several(samples, "filter_response", "1 sample")
+        require(
+            samples > 1 or learned_epsilon,
+            "filter_response norm has one sample to normalise over, which leaves its sign as long as ε is fixed.",
+            "Set model.norm.options.learned_epsilon to true, or take another kind there.",
+        )
         self.epsilon = epsilon
         self._identity(channels)
+        self.learned = nn.Parameter(torch.full((1,), _LEARNED_EPSILON)) if learned_epsilon else None
 
     def reset_parameters(self) -> None:
-        """Set γ to 1 and β to 0."""
+        """Set γ to 1, β to 0 and ε_l to 1e-4."""
         nn.init.ones_(self.weight)
         nn.init.zeros_(self.bias)
+        if self.learned is not None:
+            nn.init.constant_(self.learned, _LEARNED_EPSILON)
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Divide each channel of each window by its root mean square; see `Norm`."""
+        epsilon = self.epsilon if self.learned is None else self.epsilon + self.learned.abs()
         power_NC11 = x_NCT1.square().mean((2, 3), keepdim=True)
-        scale_NC11 = self.weight.view(1, -1, 1, 1) * (power_NC11 + self.epsilon).rsqrt()
+        scale_NC11 = self.weight.view(1, -1, 1, 1) * (power_NC11 + epsilon).rsqrt()
         return torch.addcmul(self.bias.view(1, -1, 1, 1), x_NCT1, scale_NC11)
 
 

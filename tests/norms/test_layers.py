@@ -45,6 +45,14 @@ def test_scalar_norm_keeps_the_memory_layout() -> None:
 # One channel cannot be normalised over channels, which test_per_window guards.
 LAYERS = [(name, channels) for name, kind in KINDS.items() if kind.layer for channels in (1, 6)]
 LAYERS.remove(("layer_channels", 1))
+# Options that change what a layer does or keeps.
+OPTIONS = {
+    "ghost_batch by 2": {"size": 2},
+    "batch_renorm by 2": {"size": 2},
+    "mabn by 2": {"size": 2, "memory": 3},
+    "filter_response learned": {"learned_epsilon": True},
+}
+LAYERS += [(name, channels) for name in OPTIONS for channels in (1, 6)]
 
 
 @pytest.mark.parametrize(("kind", "channels"), LAYERS)
@@ -52,7 +60,7 @@ class TestContract:
     """What every registered kind with a layer must do."""
 
     def made(self, kind: str, channels: int) -> nn.Module:
-        return KINDS[kind].build(channels, 9, 1e-5, 0.1)
+        return KINDS[kind.split()[0]].build(channels, 9, 1e-5, 0.1, **OPTIONS.get(kind, {}))
 
     def test_shape_dtype_and_layout_are_kept(self, kind: str, channels: int) -> None:
         layer = self.made(kind, channels)

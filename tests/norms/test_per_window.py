@@ -93,6 +93,36 @@ def test_filter_response_divides_by_the_root_mean_square_and_subtracts_nothing()
     same_as(layer, None, weight * x / ((x**2).mean((2, 3), keepdim=True) + EPSILON).sqrt() + bias, x)
 
 
+@pytest.mark.parametrize("samples", [T, 1])
+def test_filter_response_may_learn_its_epsilon_which_one_sample_needs(samples: int) -> None:
+    layer = with_random_affine(FilterResponseNorm(C, samples, EPSILON, learned_epsilon=True))
+    assert layer.learned is not None
+    assert layer.learned.item() == pytest.approx(1e-4)
+    for value in (1e-4, -0.5):  # the sign of ε_l plays no part
+        layer.learned.data.fill_(value)
+        x = random_input()[:, :, :samples].clone().requires_grad_()
+        epsilon = torch.tensor(abs(value), dtype=torch.float64, requires_grad=True)
+        power = (x**2).mean((2, 3), keepdim=True)
+        weight, bias = per_channel(layer)
+        plain = weight * x / (power + EPSILON + epsilon).sqrt() + bias
+        delta = torch.randn_like(plain)
+        y = layer(x)
+        torch.testing.assert_close(y, plain)
+        to_x, to_learned = torch.autograd.grad(y, [x, layer.learned], delta)
+        expected_x, expected = torch.autograd.grad(plain, [x, epsilon], delta)
+        torch.testing.assert_close(to_x, expected_x)
+        torch.testing.assert_close(to_learned[0], expected * (1 if value > 0 else -1))
+    layer.reset_parameters()
+    assert layer.learned.item() == pytest.approx(1e-4)
+
+
+def test_filter_response_over_one_sample_with_a_fixed_epsilon_is_refused_with_the_option_that_helps() -> None:
+    with pytest.raises(UsageError, match="leaves its sign") as error:
+        FilterResponseNorm(C, 1, EPSILON)
+    assert "learned_epsilon" in error.value.hint
+    assert list(FilterResponseNorm(C, 2, EPSILON).state_dict()) == ["weight", "bias"]
+
+
 def test_the_thresholded_unit_learns_its_floor() -> None:
     unit, x = ThresholdedUnit(C).double(), random_input()
     torch.testing.assert_close(unit(x), x.relu())
@@ -146,7 +176,6 @@ def test_groups_that_do_not_divide_are_refused_with_those_that_do() -> None:
         (ChannelLayerNorm, 1, 9),
         (ElementLayerNorm, 1, 1),
         (InstanceNorm, 6, 1),
-        (FilterResponseNorm, 6, 1),
     ],
 )
 def test_statistics_over_one_element_are_refused(kind: type[Norm], channels: int, samples: int) -> None:

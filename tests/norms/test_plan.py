@@ -77,6 +77,7 @@ def test_options_reach_the_layer() -> None:
         ({"kind": "group", "options": {"groups": 2.5}}, "number"),
         ({"kind": "group", "options": {"groups": True}}, "number"),
         ({"kind": "group", "options": {"groups": 0}}, "Groups"),
+        ({"kind": "filter_response", "options": {"learned_epsilon": 1}}, "true or false"),
         ({"kind": "ghost_batch", "options": {"size": 0}}, "1 or more"),
         ({"kind": "mabn", "options": {"clip": 0.5}}, "5"),
         ({"options": {"size": 2}}, "Leave it out"),
