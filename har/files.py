@@ -2,7 +2,7 @@
 
 Everything the project writes for others to read goes through `replacing`: a temporary file in the same folder,
 flushed to disk, then renamed. A reader therefore sees the old file or the new one, never a part of one, also after a
-power cut or a full disk.
+power cut or a full disk. Whole folders go through `replacing_folder`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,78 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a new folder to fill; put it in the place of `folder`, old or none, when the block ends without an error.
+
+    A folder that holds something is not replaced in one step on every system: between two renames there is none of this
+    name. A process that is killed just then leaves the old one as ``.NAME.old``, and `recover_folder` brings it back.
+
+    Args:
+        folder: The place. One process at a time: the caller has a lock.
+
+    Yields:
+        ``.NAME.part`` beside it, empty.
+
+    Raises:
+        OSError: The disk is full or cannot be written. `folder` is then as it was before.
+    """
+    recover_folder(folder)
+    part, old = _beside(folder)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if folder.exists():
+            folder.replace(old)
+        part.replace(folder)
+        flush(folder.parent)
+    finally:
+        recover_folder(folder)
+
+
+def was_cut_off(folder: Path) -> bool:
+    """Return whether a process was killed, or is at work, between the two renames of `replacing_folder`."""
+    return not folder.exists() and _beside(folder)[1].exists()
+
+
+def recover_folder(folder: Path) -> None:
+    """Bring back what `replacing_folder` was about to replace when it was killed; remove what it left over.
+
+    Args:
+        folder: The place. One process at a time: the caller has a lock.
+    """
+    part, old = _beside(folder)
+    _remove(part)
+    if old.exists() and folder.exists():
+        old.replace(part)  # what is removed has another name, so that what is brought back is always whole
+        _remove(part)
+    elif old.exists():
+        old.replace(folder)
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """Return where the new folder is filled, and where the old one is for an instant: on the same disk, and hidden."""
+    return folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder as far as possible; one that is a link loses the link alone."""
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Bring a file, or the entries of a folder where the system can do that, to the disk."""
+    if os.name != "posix" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

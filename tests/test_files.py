@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -11,8 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from har.files import data_root, replacing, runs_root, sha256_of_file, sha256_of_json, write_json, write_text
+from har.files import (
+    data_root,
+    recover_folder,
+    replacing,
+    replacing_folder,
+    runs_root,
+    sha256_of_file,
+    sha256_of_json,
+    was_cut_off,
+    write_json,
+    write_text,
+)
 from har.seeds import derive_seed
+from tests.kills import killed_at
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -81,3 +95,124 @@ def test_seeds_are_addresses() -> None:
     assert derive_seed(1, "a") == derive_seed(1, "a") == 2111534570
     assert derive_seed(1, "a") != derive_seed("1", "a")  # a number is not its digits
     assert derive_seed("ab", "c") != derive_seed("a", "bc")
+
+
+def _content(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def _replace(folder: Path) -> None:
+    with replacing_folder(folder) as part:
+        for name in ("a.txt", "new.txt"):
+            (part / name).write_text("new")
+
+
+OLD, NEW = {"a.txt": "old", "old.txt": "old"}, {"a.txt": "new", "new.txt": "new"}
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    folder = tmp_path / "in" / "folder"
+    folder.mkdir(parents=True)
+    for name, text in OLD.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_a_folder_is_replaced_as_a_whole(old: Path) -> None:
+    _replace(old)
+    assert _content(old) == NEW
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_a_folder_that_was_not_there_is_made_with_its_parents(tmp_path: Path) -> None:
+    _replace(tmp_path / "a" / "b")
+    assert _content(tmp_path / "a" / "b") == NEW
+
+
+def test_a_folder_that_could_not_be_filled_leaves_the_old_one(old: Path) -> None:
+    with pytest.raises(ZeroDivisionError), replacing_folder(old) as part:
+        (part / "a.txt").write_text(f"half {1 / 0}")
+    assert _content(old) == OLD
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_what_a_killed_process_left_is_cleared_before_a_folder_is_filled(old: Path) -> None:
+    old.rename(old.with_name(".folder.old"))
+    old.with_name(".folder.part").mkdir()
+    (old.with_name(".folder.part") / "half.txt").write_text("half")
+    with replacing_folder(old) as part:
+        assert _content(old) == OLD
+        assert _content(part) == {}
+    assert _content(old) == {}
+
+
+def test_a_folder_that_could_not_be_moved_into_place_leaves_the_old_one(old: Path, monkeypatch) -> None:
+    def fails(path: Path, target: Path) -> Path:
+        if path.suffix == ".part":
+            raise OSError(5, "the disk failed")
+        return replace(path, target)
+
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="the disk failed"):
+        _replace(old)
+    assert _content(old) == OLD
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_a_link_to_a_folder_is_replaced_and_its_target_is_not(old: Path, tmp_path: Path) -> None:
+    old.rename(tmp_path / "target")
+    old.symlink_to(tmp_path / "target")
+    _replace(old)
+    assert _content(old) == NEW
+    assert not old.is_symlink()
+    assert _content(tmp_path / "target") == OLD
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_killed_at_any_step_the_old_folder_or_the_new_one_is_there(old: Path, monkeypatch) -> None:
+    seen = set()
+    for step in itertools.count(1):
+        with killed_at(step, monkeypatch) as died:
+            _replace(old)
+        if not died:
+            break
+        assert was_cut_off(old) == (not old.exists())  # and then it comes back
+        recover_folder(old)
+        assert _content(old) in (OLD, NEW)
+        assert list(old.parent.iterdir()) == [old]
+        seen.add("new" if _content(old) == NEW else "old")
+        recover_folder(old)
+        shutil.rmtree(old)
+        old.mkdir()
+        for name, text in OLD.items():
+            (old / name).write_text(text)
+    assert _content(old) == NEW
+    assert seen == {"old", "new"}
+    assert step > 8
+
+
+@pytest.mark.parametrize("state", ["the new one is in place", "between the renames", "the new one was removed"])
+def test_killed_while_it_recovers_nothing_is_lost_or_half(tmp_path: Path, monkeypatch, state: str) -> None:
+    for step in itertools.count(1):
+        folder = tmp_path / str(step) / "folder"
+        there = [(folder.with_name(".folder.old"), OLD)]
+        there += [] if state == "between the renames" else [(folder, NEW)]
+        for path, content in there:
+            path.mkdir(parents=True)
+            for name, text in content.items():
+                (path / name).write_text(text)
+        with killed_at(step, monkeypatch) as died:
+            recover_folder(folder)
+        if state == "the new one was removed":  # by a person, before the old one was gone
+            shutil.rmtree(folder)
+        recover_folder(folder)
+        assert list(folder.parent.iterdir()) == ([folder] if folder.exists() else [])
+        if state == "the new one was removed":
+            assert not folder.exists() or _content(folder) == OLD
+        else:
+            assert _content(folder) == (OLD if state == "between the renames" else NEW)
+        if not died:
+            break
+    assert step > 1

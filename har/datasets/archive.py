@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from har.errors import DataError
+from har.files import replacing_folder
 
 MOST_BYTES = 64 * 1024**3
 # Sensor text shrinks to about a tenth; a stream of zeros, the stuff of bombs, to a thousandth.
@@ -84,25 +85,18 @@ def unpack(archives: Sequence[Path], folder: Path, accept: Callable[[Path], None
 
     Args:
         archives: Zip or tar files. Their hashes were checked by the caller.
-        folder: Is made; what was there is replaced once all is unpacked and accepted.
+        folder: Is made; what was there is replaced once all is unpacked and accepted. The caller has a lock.
         accept: Is given the temporary folder with all that was unpacked; what it raises leaves `folder` as it was.
 
     Raises:
         DataError: An archive is damaged, no archive, or holds what must not be unpacked; nothing is left behind.
         OSError: The disk is full or cannot be written; nothing is left behind.
     """
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-    try:
+    with replacing_folder(folder) as part:
         for archive in archives:
             _unpack(archive, part, archive.name, 0, _Budget(archive.stat().st_size))
         if accept is not None:
             accept(part)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _unpack(archive: Path, folder: Path, shown: str, depth: int, budget: _Budget) -> None:
@@ -110,13 +104,11 @@ def _unpack(archive: Path, folder: Path, shown: str, depth: int, budget: _Budget
     with _members(archive, shown) as members:
         budget.spend(members, shown)
         _check(members, shown)
-        needed, free = sum(member.size for member in members), _free(folder)
+        needed, free = sum(member.size for member in members), shutil.disk_usage(folder).free
         if needed > free:
             raise OSError(errno.ENOSPC, f"unpacking {shown} needs {needed} bytes and {free} are free", str(folder))
         for member in members:
             _write(member, folder, shown)
-    if not members:
-        folder.mkdir(parents=True, exist_ok=True)
     inner = [folder / member.path for member in members if member.path.suffix.lower() in _SUFFIXES]
     for path in inner:
         if is_archive(path) or begins_as_zip(path):
@@ -124,13 +116,6 @@ def _unpack(archive: Path, folder: Path, shown: str, depth: int, budget: _Budget
                 raise _refused(shown, f"archives inside archives inside archives, such as {path.name}")
             _unpack(path, path.parent, f"{shown}/{path.name}", depth + 1, budget)
             path.unlink()
-
-
-def _free(folder: Path) -> int:
-    """Return the free bytes on the disk of a folder that may not be there yet."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 @contextmanager

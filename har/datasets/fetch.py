@@ -26,7 +26,7 @@ from har.datasets.card import Archive, Card
 from har.datasets.download import check_archive, download
 from har.datasets.registry import card_names
 from har.errors import DataError
-from har.files import data_root, sha256_of_file, write_json
+from har.files import data_root, recover_folder, sha256_of_file, was_cut_off, write_json
 
 _RECORD = ".archives.json"  # which archives a folder was unpacked from, by their hashes
 
@@ -87,6 +87,9 @@ def _can_be_downloaded(card: Card) -> bool:
 
 def _located(card: Card, source: str | Path | None, raw: Path, *, allow_download: bool) -> Path:
     """Climb the ladder; return the folder from where the card's paths are counted."""
+    if was_cut_off(raw / "files"):
+        with FileLock(raw / ".lock"):
+            recover_folder(raw / "files")
     if source is not None:
         return _given(card, Path(source), raw)
     archives = card.source.archives

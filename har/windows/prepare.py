@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import logging
 import re
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from har.datasets.card import Card
 from har.datasets.fetch import locate
@@ -19,13 +20,16 @@ from har.datasets.readers import read
 from har.datasets.recipe import Recipe
 from har.datasets.registry import card_names
 from har.errors import DataError, UsageError, unknown
-from har.files import data_root, sha256_of_file, write_json
+from har.files import data_root, recover_folder, replacing_folder, sha256_of_file, was_cut_off, write_json
 from har.windows.account import Preparation
 from har.windows.signal import Plan
 from har.windows.store import Store, write_store
 
 # Beside the manifest and not in it: the same data packed in another way are the same store.
 _ARCHIVES = "archives.json"
+_PATIENCE_S = 1.0  # with another process that prepares the same store, before a person is told why nothing happens
+
+_log = logging.getLogger(__name__)
 
 
 def store_folder(name: str, root: str | Path | None = None) -> Path:
@@ -136,7 +140,9 @@ def prepare(
     """Make the store of a data set, unless a complete one made from the same card by the same recipe is there.
 
     The store is written beside its place and renamed, so that a reader sees all of it or nothing; what was there, whole
-    or damaged, is replaced. Of two processes that prepare at once, one works and the other waits.
+    or damaged, is replaced then. A process that is killed at any instant leaves the old store or the new one, which
+    this brings back where it died between two renames. Of two processes that prepare at once, one works and the other
+    waits.
 
     Args:
         card: The data set.
@@ -157,22 +163,25 @@ def prepare(
             that was there before is untouched.
     """
     plan, name = Plan.of(card, recipe), name or card.name
+    _require_name(plan, name)
     folder = store_folder(name, root)
-    _require_name(plan, name, folder)
+    if was_cut_off(folder):
+        with _alone(folder):
+            recover_folder(folder)
+    _require_own(plan, name, folder)
     asked: dict[str, Any] = {"recipe": plan.recipe, "name": name, "source": source, "thorough": thorough}
     if is_prepared(card, root, **asked):
         return folder
     path = locate(card, source, root=root, allow_download=allow_download)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with _alone(folder):
         if not is_prepared(card, root, **asked):
             given = _given_sha256(card, Path(source)) if source is not None and not _stated_sha256(card) else []
             _replace(folder, plan, path, jobs, given)
     return folder
 
 
-def _require_name(plan: Plan, name: str, folder: Path) -> None:
-    """Refuse a name that stands for another recipe or data set: who reads the store relies on its name."""
+def _require_name(plan: Plan, name: str) -> None:
+    """Refuse a name that is none, or that stands for another recipe or data set: who reads the store relies on it."""
     card = plan.card
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise UsageError(f"{name!r} is no name of a store, which is a folder.", "Use small letters, digits and '-'.")
@@ -183,6 +192,11 @@ def _require_name(plan: Plan, name: str, folder: Path) -> None:
         )
     if name != card.name and name in card_names():
         raise UsageError(f"{name!r} is another data set.", f"Choose another name than {', '.join(card_names())}.")
+
+
+def _require_own(plan: Plan, name: str, folder: Path) -> None:
+    """Refuse to replace a store that was made from another card, or by another recipe that a person gave this name."""
+    card = plan.card
     try:
         store = Store.open(folder)
     except DataError:
@@ -195,30 +209,32 @@ def _require_name(plan: Plan, name: str, folder: Path) -> None:
         )
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a store.
+
+    Its file stays: who removed it could take it from a process that has opened it and waits, while a third one makes a
+    new file, and both go on. Nor can it lie in the store's folder, which is replaced under it. So the files of all
+    locks, which are empty, lie in one hidden folder beside the stores.
+    """
+    path = folder.parent / ".locks" / folder.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_PATIENCE_S)
+    except Timeout:
+        _log.warning("another process prepares %s: waiting until it has ended.", folder.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _replace(folder: Path, plan: Plan, source: Path, jobs: int, archives: list[str]) -> None:
     """Write the store, and the hashes of its archives, beside its folder and put it in its place, under the lock."""
-    part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
-    for left_over in (part, old):  # of a process that was killed
-        shutil.rmtree(left_over, ignore_errors=True)
-    try:
+    with replacing_folder(folder) as part:
         preparation = Preparation(plan, folder.name, source_sha256(plan.card, source), unmatched(plan.card, source))
         write_store(part, plan.card, preparation.recordings(read(plan.card, source), jobs), preparation)
         if archives:
             write_json(part / _ARCHIVES, {"sha256": archives})
-        if folder.exists():
-            folder.replace(old)
-        part.replace(folder)
-        _flush(folder.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(folder: Path) -> None:
-    """Bring the renamed entries of a folder to the disk, where the system can do that."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

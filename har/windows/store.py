@@ -31,7 +31,7 @@ from har.datasets.recipe import Recipe
 from har.datasets.recording import Recording, check, natural_order
 from har.datasets.registry import card_names
 from har.errors import DataError
-from har.files import data_root, sha256_of_file, write_json
+from har.files import data_root, flush, sha256_of_file, write_json
 from har.windows.account import Preparation
 from har.windows.signal import Plan
 
@@ -176,6 +176,7 @@ def write_store(
     account = {"counts": counts, "subjects": subjects, **source, "facts_that_differ": doubts}
     name = preparation.name if preparation else card.name
     write_json(folder / _MANIFEST, _describe(folder, plan, name, account))
+    flush(folder)
 
 
 def _describe(folder: Path, plan: Plan, name: str, account: dict[str, Any]) -> dict[str, Any]:
@@ -281,6 +282,7 @@ def _write_recordings(path: Path, table: dict[str, list[Any]]) -> None:
     content = {"recording": list(range(len(table["subject"]))), **table}
     columns = [_numbers(values, types[key]) if key in types else _texts(values) for key, values in content.items()]
     pq.write_table(pa.Table.from_arrays(columns, list(content)), path)
+    flush(path)
 
 
 def _numbers(values: list[float], kind: pa.DataType) -> pa.Array:

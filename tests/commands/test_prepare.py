@@ -161,7 +161,7 @@ def test_no_room_for_a_file_is_one_clear_error_and_leaves_nothing(tmp_path):
     assert done.returncode == 1
     assert "could not read or write: the file would be larger than is allowed here" in done.stderr
     assert "Traceback" not in done.stderr
-    assert [path.name for path in (tmp_path / "data" / "prepared").iterdir()] == [".spar.lock"]
+    assert [path.name for path in (tmp_path / "data" / "prepared").iterdir()] == [".locks"]
 
 
 def test_an_unwritable_root_is_one_clear_error(tmp_path, capsys):

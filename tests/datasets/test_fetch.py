@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import logging
 import shutil
 import zipfile
@@ -18,6 +19,7 @@ from har.errors import DataError
 from tests.datasets.server import serving
 from tests.fakes import mhealth
 from tests.fakes.stores import faked, plain_card
+from tests.kills import killed_at
 
 
 @pytest.fixture
@@ -226,6 +228,21 @@ def test_a_page_in_the_place_of_an_archive_is_not_kept(official, tmp_path):
             locate(card, root=tmp_path, allow_download=True)
         assert "--source" in caught.value.hint
     assert [path.name for path in raw_folder(card, tmp_path).iterdir()] == [".lock"]
+
+
+def test_killed_at_any_step_of_unpacking_again_the_files_are_there(official, tmp_path, monkeypatch):
+    outer, unpacked = official
+    card = _card(outer, tree=_tree(unpacked / "MHEALTHDATASET"))
+    locate(card, outer, root=tmp_path / "first")
+    for step in itertools.count(1):
+        root = tmp_path / str(step)
+        shutil.copytree(tmp_path / "first", root)
+        with killed_at(step, monkeypatch) as died:
+            locate(card, outer, root=root)
+        assert locate(card, root=root) == raw_folder(card, root) / "files" / "MHEALTHDATASET"
+        if not died:
+            break
+    assert step > 10
 
 
 def test_what_was_unpacked_from_another_archive_is_refused(official, tmp_path):

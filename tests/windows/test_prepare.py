@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ def test_a_failure_leaves_the_old_store_and_nothing_half_written(fake, tmp_path)
     with pytest.raises(DataError, match="is not what its card says"):
         prepare(wrong, source=written["source"], root=tmp_path)
     assert Store.open(folder).sha256 == before
-    assert sorted(path.name for path in folder.parent.iterdir()) == [".spar.lock", "spar"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".locks", "spar"]
 
 
 def test_what_a_killed_process_left_behind_is_cleared(fake, tmp_path):
@@ -119,7 +120,7 @@ def test_processes_that_prepare_at_once_make_one_store(fake, tmp_path):
         for done in pool.map(run, range(3)):
             assert done.returncode == 0, done.stderr
     Store.open(store_folder("spar", tmp_path)).verify()
-    assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == [".spar.lock", "spar"]
+    assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == [".locks", "spar"]
     assert is_prepared(card, tmp_path, thorough=True)
 
 
@@ -127,14 +128,28 @@ def test_who_waited_for_another_process_takes_its_store(fake, tmp_path, monkeypa
     card, written = fake
 
     @contextmanager
-    def lock_that_another_held(_):
+    def lock_that_another_held(_folder):
         monkeypatch.undo()
         prepare(card, source=written["source"], root=tmp_path)
         forbid_writing(monkeypatch)
         yield
 
-    monkeypatch.setattr(har.windows.prepare, "FileLock", lock_that_another_held)
+    monkeypatch.setattr(har.windows.prepare, "_alone", lock_that_another_held)
     assert prepare(card, source=written["source"], root=tmp_path) == store_folder("spar", tmp_path)
+
+
+def test_who_waits_for_another_process_is_told(fake, tmp_path, monkeypatch, caplog):
+    card, written = fake
+    monkeypatch.setattr(har.windows.prepare, "_PATIENCE_S", 0.01)
+    folder = store_folder("spar", tmp_path)
+    with ThreadPoolExecutor() as pool:
+        with har.windows.prepare._alone(folder):
+            waiting = pool.submit(prepare, card, source=written["source"], root=tmp_path)
+            while not caplog.messages:
+                time.sleep(0.01)
+            assert not folder.exists()
+        assert waiting.result(timeout=60) == folder
+    assert caplog.messages == ["another process prepares spar: waiting until it has ended."]
 
 
 def test_each_recording_is_written_before_the_next_is_read(tmp_path, monkeypatch):
@@ -221,7 +236,7 @@ def test_what_cannot_be_prepared_leaves_nothing_whatever_the_jobs(fake, tmp_path
     monkeypatch.setattr(har.windows.account, "prepare_recording", fails)
     with pytest.raises(DataError, match="subject 4 cannot be prepared"):
         prepare(card, source=written["source"], root=tmp_path, jobs=jobs)
-    assert [path.name for path in (tmp_path / "prepared").iterdir()] == [".spar.lock"]
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == [".locks"]
 
 
 def test_counts_from_documents_are_reported_and_counted_ones_refused(fake, tmp_path):
