@@ -12,8 +12,10 @@
 | `target-stream` | of each batch of the same stream in the order of time |
 
 A name that begins with `target` may end with the weight of the target's statistics, such as `target-0.5` (1 when not
-said), or with `oftta`, the weights by depth of arXiv 2310.18562: `target-stream-oftta`. They use data of the test
-subject and are therefore transductive: no competitors of the others.
+said); with `prior` and how many windows the training's statistics count as, N of Schneider et al. 2020 (arXiv
+2006.16971, section 3), such as `target-stream-prior16`: a batch of n windows then weighs n/(N + n); or with `oftta`,
+the weights by depth of arXiv 2310.18562: `target-stream-oftta`. They use data of the test subject and are therefore
+transductive: no competitors of the others.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ NAMES = (
     "target-shuffled",
     "target-stream",
 )
-_ENDING = re.compile(r"-(oftta|0\.\d*[1-9])$")  # one spelling of each weight, since names are files
+_ENDING = re.compile(r"-(oftta|0\.\d*[1-9]|prior[1-9]\d*)$")  # one spelling of each, since names are files
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,16 @@ class Inference:
     Attributes:
         name: Its full name, which is that of its predictions file.
         statistics: The entry of `NAMES` that it is.
-        weight: Share of the target's statistics; None for OFTTA's weights by depth. 1 for all but targets.
+        weight: Share of the target's statistics where it is fixed: 1 for all but targets; None for OFTTA's weights by
+            depth.
+        prior: Windows N that the training's statistics count as; the target's share is then n/(N + n). 0 leaves it to
+            `weight`.
     """
 
     name: str
     statistics: str
     weight: float | None = 1.0
+    prior: int = 0
 
 
 def parse(name: str) -> Inference:
@@ -60,15 +66,18 @@ def parse(name: str) -> Inference:
     """
     base: str = name
     weight: float | None = 1.0
+    prior = 0
     ending = _ENDING.search(name)
     if ending and name.startswith("target"):
         base = name[: ending.start()]
-        weight = None if ending[1] == "oftta" else float(ending[1])
+        if ending[1].startswith("prior"):
+            prior = int(ending[1].removeprefix("prior"))
+        else:
+            weight = None if ending[1] == "oftta" else float(ending[1])
     if base not in NAMES:
-        raise unknown(
-            "inference", name, NAMES, "a target's name may end with a weight between 0 and 1 such as -0.5, or -oftta"
-        )
-    return Inference(name, base, weight)
+        endings = "a target's name may end with a weight between 0 and 1 such as -0.5, with -prior16, or with -oftta"
+        raise unknown("inference", name, NAMES, endings)
+    return Inference(name, base, weight, prior)
 
 
 def check(names: list[str]) -> list[Inference]:

@@ -119,11 +119,11 @@ def _of_target(
     inference: Inference, module: HarModule, data: HarDataModule, predict: Predict
 ) -> npt.NDArray[np.float32]:
     """Return probability_NK under statistics of each test subject's own windows."""
-    adapt = by_depth() if inference.weight is None else weighted(inference.weight)
     probability_NK = np.empty((len(data.test), len(data.activities)), np.float32)
     for subject, rows in _rows_by_subject(data.store, data.test).items():
         if inference.statistics == "target":
             loader = WindowLoader(data.store.signal_TC, data.test, even_batches(rows, _LARGE_BATCH))
+            adapt = _mixing(inference, len(rows))
             found = measure_by_layer(module.network, loader, adapt=adapt, forward=forward_on(module.device))
             with replaced(module.network, found):
                 probability_NK[rows] = predict(loader)
@@ -132,8 +132,15 @@ def _of_target(
         stream = shuffled.permutation(rows) if inference.statistics == "target-shuffled" else rows
         for batch in even_batches(stream, data.batch_size):
             loader = WindowLoader(data.store.signal_TC, data.test, [batch])
-            probability_NK[batch] = _met(module, loader, adapt)
+            probability_NK[batch] = _met(module, loader, _mixing(inference, len(batch)))
     return probability_NK
+
+
+def _mixing(inference: Inference, windows: int) -> Adapt:
+    """Return how the training's statistics and those of so many windows of a target are mixed."""
+    if inference.prior:
+        return weighted(windows / (inference.prior + windows))
+    return by_depth() if inference.weight is None else weighted(inference.weight)
 
 
 def _met(module: HarModule, loader: WindowLoader, adapt: Adapt) -> npt.NDArray[np.float32]:

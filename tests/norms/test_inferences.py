@@ -27,6 +27,13 @@ def test_a_target_can_carry_a_weight(name: str, statistics: str, weight: float |
 
 
 @pytest.mark.parametrize(
+    ("name", "statistics"), [("target-prior16", "target"), ("target-stream-prior1", "target-stream")]
+)
+def test_a_target_can_be_weighed_against_a_prior_of_so_many_windows(name: str, statistics: str) -> None:
+    assert parse(name) == Inference(name, statistics, 1.0, int(name.rpartition("prior")[2]))
+
+
+@pytest.mark.parametrize(
     ("name", "near"),
     [
         ("poplation", "'population'"),
@@ -35,6 +42,9 @@ def test_a_target_can_carry_a_weight(name: str, statistics: str, weight: float |
         ("target-1.5", "'target'"),
         ("target-0.50", "'target'"),  # a second spelling would be a second file
         ("target-0.0", "'target'"),
+        ("target-prior0", "'target'"),
+        ("target-prior016", "'target'"),
+        ("population-prior16", "'population'"),
         ("target-steam", "'target-stream'"),
         ("../running", "'running'"),
         ("", "Known"),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from har.errors import UsageError
 from har.norms.inferences import parse
-from har.norms.statistics import by_depth, measure_by_layer, replaced, snapshot, statistics_layers
+from har.norms.statistics import by_depth, measure_by_layer, replaced, snapshot, statistics_layers, weighted
 from har.training.cli import resolve
 from har.training.datamodule import HarDataModule, training_batches
 from har.training.module import HarModule
@@ -36,6 +36,7 @@ INFERENCES = [
     "target-shuffled",
     "target-stream",
     "target-stream-oftta",
+    "target-stream-prior16",
 ]
 SMALL = {
     "data.window_s": 2.0,
@@ -238,6 +239,24 @@ def test_oftta_weighs_the_norms_by_depth(trained: Trained) -> None:
         expected_NK = predict(trained.module)([(x_NTC[rows], None)])
     np.testing.assert_allclose(under(trained, "target-oftta")[rows], expected_NK, atol=1e-5)
     assert not np.allclose(under(trained, "target-0.5")[rows], expected_NK, atol=1e-3)
+
+
+def test_a_prior_weighs_the_training_by_windows_against_those_of_the_subject_or_batch(trained: Trained) -> None:
+    """(N·running + n·target)/(N + n), with n the windows that the target's statistics are from."""
+    data, network = trained.data, trained.module.network
+    subject_N, x_NTC = subjects_of(data, data.test), all_windows(data, data.test)
+    rows = np.flatnonzero(subject_N == "1")
+    for name, batches in (
+        ("target-prior16", [rows]),
+        ("target-stream-prior16", even_batches(rows, data.batch_size)),
+    ):
+        probability_NK = under(trained, name)
+        for batch in batches:
+            share = len(batch) / (16 + len(batch))
+            with replaced(network, measure_by_layer(network, [x_NTC[batch]], adapt=weighted(share))):
+                expected_NK = predict(trained.module)([(x_NTC[batch], None)])
+            np.testing.assert_allclose(probability_NK[batch], expected_NK, atol=1e-5)
+        assert not np.allclose(probability_NK[rows], under(trained, name.removesuffix("-prior16"))[rows], atol=1e-3)
 
 
 def test_a_stream_in_time_is_predicted_batch_by_batch_in_the_order_of_the_recordings(trained: Trained) -> None:
