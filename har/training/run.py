@@ -26,10 +26,12 @@ from har.evaluation.scores import score_run
 from har.files import write_json, write_text
 from har.norms.inferences import RUNNING, check
 from har.training import provenance
+from har.training.allocator import keep_freed_memory
 from har.training.callbacks import MetricsLog, Progress, checkpoints, read_metrics
 from har.training.checkpoint import WholeFileIO, load_checkpoint, restore
 from har.training.cli import parts
 from har.training.datamodule import HarDataModule
+from har.training.extension import add_inferences, missing_inferences
 from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
 from har.training.probes import Probes, ProbeSettings
@@ -44,7 +46,8 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
     Args:
         config: A complete configuration (`har.training.cli.resolve`).
         folder: The run's folder. It is made.
-        resume: Go on from ``checkpoints/last.ckpt`` of an unfinished run of the same configuration.
+        resume: Go on with what is there of the same configuration: from ``checkpoints/last.ckpt`` of an unfinished
+            run, or with a finished one that lacks some of `config`'s inferences, which are then made of its weights.
         facts: What a study knows of the run (``variant``, ``repeat``, …), kept in ``run.json``.
 
     Returns:
@@ -58,6 +61,9 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
     """
     started = provenance.now()
     with _own(folder):
+        if resume and missing_inferences(folder, config):
+            add_inferences(folder, config)
+            return folder
         _require_free(folder, resume)
         record: dict[str, Any] = {**(facts or {}), "seed": config["seed_everything"], "started": started}
         # The record of a run that is to be resumed stays as it is until it goes on.
@@ -156,6 +162,7 @@ def _train_and_judge(
     earlier_s = _seconds_before(folder) if resume else 0.0
     provenance.forget_peak_memory()
     torch.set_num_threads(config["threads"])
+    keep_freed_memory()
     probes = _probes(folder, config)
     module.observers = [] if probes is None else [probes]
     label = f"{folder.parent.parent.name} {data.fold.name}"
