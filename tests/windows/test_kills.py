@@ -81,12 +81,13 @@ def test_killed_by_the_system_at_any_instant_a_whole_store_is_there(cards, tmp_p
     cards, source = cards
     random = np.random.default_rng()
     found = Counter()
-    for _ in range(40):
+    for _ in range(30):
         command = [sys.executable, "-c", ENDLESS, str(tmp_path)]
         with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as process:
-            for _ in range(2):  # until one store has replaced the other
-                process.stdout.readline()
-            time.sleep(random.uniform(0, 0.05))
+            process.stdout.readline()
+            begin = time.perf_counter()
+            process.stdout.readline()  # one store has replaced the other
+            time.sleep(random.uniform(0, 2) * (time.perf_counter() - begin))
             process.kill()
         left = {path.name for path in (tmp_path / "prepared").iterdir()} - {".locks", "mine"}
         found.update([started_again(cards, source, tmp_path), *left])
