@@ -161,7 +161,7 @@ def _name_uncounted(folders: list[Path]) -> None:
 
 def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
     """Say what will be run on what, and what will not go well."""
-    from har.study.conduct import damages
+    from har.study.conduct import additions, damages
     from har.study.progress import duration
     from har.study.record import form_change
 
@@ -176,7 +176,7 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
         _say(f"{len(plan.runs) - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
     else:
         _say("All of them are done; there is nothing to run.")
-    for sentence in [*form_change(plan), *damages(found), *warnings]:
+    for sentence in [*form_change(plan), *damages(found), *additions(found), *warnings]:
         _say(f"har: {sentence}")
 
 

@@ -13,13 +13,16 @@ from har.study.plan import Plan
 from har.study.progress import Progress, duration
 from har.study.record import check_folds, command_line, save_plan
 from har.study.runs import PlannedRun
-from har.study.states import State, clear, lost_files, read_record, states
+from har.study.states import State, clear, lacking, lost_files, read_record, states
 
 # Seconds of one optimiser step and of the rest of a run (indexing, prediction), for an estimate before any run has
 # ended: three convolutions of 64 filters, batches of 64 windows of 200 samples, an evaluation every 50 steps, as
 # measured with two workers of one thread each on a 2-core cloud machine (11 s for 600 steps, 0.7 s for 20).
 STEP_S = 0.018
 REST_S = 0.4
+
+
+_GOES_ON = (State.CUT_OFF, State.LACKING)  # what there is of the run is kept
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,16 @@ def damages(found: Survey) -> list[str]:
     ]
 
 
+def additions(found: Survey) -> list[str]:
+    """Return a sentence where finished runs get inferences that they lack."""
+    lacks = [lacking(run) for run, state in found.to_do() if state is State.LACKING]
+    if not lacks:
+        return []
+    names = ", ".join(dict.fromkeys(name for missing in lacks for name in missing))
+    runs = "1 finished run lacks" if len(lacks) == 1 else f"{len(lacks)} finished runs lack"
+    return [f"{runs} predictions ({names}), which are made with the weights that there are; nothing is trained for it."]
+
+
 def conduct(
     found: Survey, *, jobs: int, stream: TextIO, locked: int, runner: str = RUNNER
 ) -> list[tuple[PlannedRun, str]]:
@@ -119,7 +132,7 @@ def conduct(
     save_plan(plan)
     to_do = found.to_do()
     for run, state in to_do:
-        if state is not State.CUT_OFF:
+        if state not in _GOES_ON:
             clear(run, state)
     tasks = [_task(plan, run, state) for run, state in to_do]
     runs = {task.folder: run for task, (run, _) in zip(tasks, to_do, strict=True)}
@@ -157,7 +170,7 @@ def finished(plan: Plan) -> int:
 def _task(plan: Plan, run: PlannedRun, state: State) -> Task:
     """Return what a worker is told about a run."""
     facts = {"study": plan.study.name, "variant": run.variant, "repeat": run.repeat, "command": command_line(plan)}
-    return Task(str(run.folder), run.config, state is State.CUT_OFF, facts)
+    return Task(str(run.folder), run.config, state in _GOES_ON, facts)
 
 
 def _score(folder: Path) -> str:
@@ -179,7 +192,16 @@ def listing(found: Survey, jobs: int) -> str:
         lines.append("  ".join([*cells, str(state)]))
     done = len(pairs) - len(found.to_do())
     left = f"about {duration(found.left_s(jobs))} with {jobs} at a time" if found.to_do() else "nothing to do"
-    return "\n".join([*lines, "", *damages(found), f"{done} of {len(pairs)} runs are done: {left}.", *_basis(found)])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *damages(found),
+            *additions(found),
+            f"{done} of {len(pairs)} runs are done: {left}.",
+            *_basis(found),
+        ]
+    )
 
 
 def _basis(found: Survey) -> list[str]:

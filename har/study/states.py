@@ -34,6 +34,7 @@ class State(enum.StrEnum):
 
     DONE: finished, with the configuration, data and split that are asked for, and its results are there.
     DAMAGED: finished likewise, but results are missing or cut off; is made again from the start.
+    LACKING: finished likewise, but without some of the inferences asked for; these are predicted, nothing is trained.
     CUT_OFF: interrupted; goes on from its last checkpoint.
     FAILED: ended with an error; is made again from the start.
     MISSING: not begun, or nothing of use is left of it.
@@ -41,6 +42,7 @@ class State(enum.StrEnum):
 
     DONE = "done"
     DAMAGED = "damaged"
+    LACKING = "lacks predictions"
     CUT_OFF = "cut off"
     FAILED = "failed"
     MISSING = "missing"
@@ -75,17 +77,26 @@ def state_of(run: PlannedRun, wanted: Mapping[str, str]) -> State:
             raise _changed(run, differing)
         if other_probes and run.config.get("probes"):
             raise _unprobed(run, record)
-        return State.DAMAGED if lost_files(run) else State.DONE
+        if lost_files(run):
+            return State.DAMAGED
+        return State.LACKING if lacking(run) else State.DONE
     if record["status"] == "failed":
         return State.FAILED
     resumable = not (differing or other_probes) and _is_whole(run.folder / "checkpoints" / "last.ckpt")
     return State.CUT_OFF if resumable else State.MISSING
 
 
+def lacking(run: PlannedRun) -> list[str]:
+    """Return the inferences asked for that a finished run has not made."""
+    made = (read_record(run.folder) or {}).get("inferences", [RUNNING])
+    return [name for name in run.config["inferences"] if name not in made]
+
+
 def lost_files(run: PlannedRun) -> list[str]:
     """Return which results of a finished run are missing, empty or cut off, relative to its folder."""
-    inferences = run.config.get("inferences", [RUNNING])
-    tables = [*(predictions_file(name) for name in inferences), Path("truth.parquet")]
+    absent = lacking(run)
+    made = [name for name in run.config["inferences"] if name not in absent]
+    tables = [*(predictions_file(name) for name in made), Path("truth.parquet")]
     tables += [Path(PROBES)] if run.config.get("probes") else []
     lost = [table for table in tables if not _is_parquet(run.folder / table)]
     scores = scores_file(RUNNING)

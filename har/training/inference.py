@@ -84,10 +84,15 @@ def write_test_files(folder: Path, data: HarDataModule, predictions: Mapping[str
         data: The data module, set up.
         predictions: Name of each inference to its probability_NK, float32 (test windows, activities).
     """
+    write_inferences(folder, data, predictions)
+    write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test)))
+
+
+def write_inferences(folder: Path, data: HarDataModule, predictions: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    """Write ``predictions/*.parquet`` alone; see `write_test_files`."""
     for name, probability_NK in predictions.items():
         frame = predictions_frame(data.store, data.test, probability_NK, data.activities)
         write_predictions(folder / predictions_file(name), frame)
-    write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test)))
 
 
 def truth_frame(store: Store, subjects: list[str]) -> pd.DataFrame:

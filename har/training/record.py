@@ -19,11 +19,17 @@ from har.windows.prepare import open_store
 from har.windows.segment import missing_activities
 from har.windows.splits import Fold
 
-# Where a run lies, what it prints and what is measured of it while it runs do not change its result.
-_ASIDE: tuple[tuple[str, ...], ...] = (("name",), ("data", "root"), ("trainer", "enable_progress_bar"), ("probes",))
+# Where a run lies, what it prints and what is measured of it while it runs do not change its result; nor does what is
+# predicted with its weights, which can be more later (`har.training.extension`).
+_ASIDE: tuple[tuple[str, ...], ...] = (
+    ("name",),
+    ("data", "root"),
+    ("trainer", "enable_progress_bar"),
+    ("probes",),
+    ("inferences",),
+)
 # Settings that identify a run only where they are not the default: runs from before they were there still count.
 _UNLESS: dict[tuple[str, ...], Any] = {
-    ("inferences",): [RUNNING],
     ("model", "precise_validation"): False,
     ("model", "adaptive_clipping"): None,
     ("model", "norm", "options"): {},
@@ -138,5 +144,6 @@ def record_of(config: dict[str, Any], data: HarDataModule) -> dict[str, Any]:
         "commit": provenance.commit(),
         "threads": config["threads"],
         "probes": config.get("probes"),
+        "inferences": list(config.get("inferences", [RUNNING])),
         "machine": provenance.machine(),
     }

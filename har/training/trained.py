@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from har.errors import UsageError
-from har.norms.inferences import check
+from har.norms.inferences import check, parse
 from har.training.checkpoint import load_checkpoint, restore
 from har.training.cli import parts
 from har.training.datamodule import HarDataModule, loader_in_order
@@ -92,8 +93,11 @@ class Trained:
         with lightning():
             return predicted(self._trainer, self.module, loader_in_order(store, index))
 
-    def test(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Return probability_NK, float32 (test windows, activities), under each inference of the configuration.
+    def test(self, names: Sequence[str] | None = None) -> dict[str, npt.NDArray[np.float32]]:
+        """Return probability_NK, float32 (test windows, activities), under each inference.
+
+        Args:
+            names: The inferences; those of the configuration when None.
 
         Raises:
             UsageError: When channels, rate, window or activities differ from the checkpoint's.
@@ -104,7 +108,7 @@ class Trained:
         with lightning():
             return {
                 inference.name: probabilities(inference, self.module, data, self._step, predict)
-                for inference in self._inferences
+                for inference in (self._inferences if names is None else map(parse, names))
             }
 
     def _require_network(self, configured: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,13 @@ _ACTS = {
 
 def fake_identity(config: dict[str, Any]) -> dict[str, str]:
     """Stand in for `har.training.record.identity`: no store is needed."""
-    return {"config": sha256_of_json(config), "data": "a store", "split": "a split"}
+    settings = {key: value for key, value in config.items() if key != "inferences"}
+    return {"config": sha256_of_json(settings), "data": "a store", "split": "a split"}
 
 
-def write_results(folder: Path) -> None:
+def write_results(folder: Path, inferences: Sequence[str] = ("running",)) -> None:
     """Leave files behind that look like the results of a run, from outside."""
-    for file in ("predictions/running.parquet", "truth.parquet"):
+    for file in (*(f"predictions/{name}.parquet" for name in inferences), "truth.parquet"):
         (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_bytes(b"PAR1 a table PAR1")
     write_json(folder / "scores.json", {"macro_f1": 0.8714})
@@ -94,7 +96,8 @@ def pretend(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[s
     study = folder.parents[2]
     assert (study / "study.json").is_file()
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"hashes": fake_identity(config), **facts, "seconds": 2.0, "seed": config["seed_everything"]}
+    hashes, inferences = fake_identity(config), config.get("inferences", ["running"])
+    record = {"hashes": hashes, **facts, "seconds": 2.0, "seed": config["seed_everything"], "inferences": inferences}
     write_json(folder / "run.json", {"status": "running", **record})
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     with (study / "calls.txt").open("a") as calls:
@@ -106,6 +109,6 @@ def pretend(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[s
     except UsageError as error:
         write_json(folder / "run.json", {"status": "failed", **record, "error": str(error)})
         raise
-    write_results(folder)
+    write_results(folder, inferences)
     write_json(folder / "run.json", {"status": "done", **record})
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from har.errors import DataError, UsageError
-from har.study.conduct import REST_S, STEP_S, Survey, conduct, damages, finished, listing, survey
+from har.study.conduct import REST_S, STEP_S, Survey, additions, conduct, damages, finished, listing, survey
 from har.study.definition import load_study
 from har.study.lock import study_lock
 from har.study.plan import Options, Plan, make_plan
@@ -237,11 +238,33 @@ def test_every_inference_of_a_run_has_predictions_of_its_own(plan):
         plan, runs=tuple(replace(r, config={**r.config, "inferences": ["running", "target"]}) for r in plan.runs)
     )
     go(more)
-    for run in more.runs:
-        (run.folder / "predictions" / "target.parquet").write_bytes(b"PAR1 a table PAR1")
     assert set(survey(more).states) == {State.DONE}
     (more.runs[0].folder / "predictions" / "target.parquet").unlink()
     assert "predictions/target.parquet" in damages(survey(more))[0]
+
+
+def test_a_finished_run_that_lacks_inferences_keeps_what_it_has_and_gets_them(plan):
+    go(plan)
+    calls(plan)
+    runs = [replace(r, config={**r.config, "inferences": ["running", "population"]}) for r in plan.runs]
+    more = replace(plan, runs=tuple(runs))
+    best = plan.runs[0].folder / "checkpoints" / "best.ckpt"
+    best.parent.mkdir()
+    best.touch()
+    (plan.runs[5].folder / "predictions" / "running.parquet").unlink()
+    found = survey(more)
+    assert [str(state) for state in found.states] == ["lacks predictions"] * 5 + ["damaged"]
+    sentence = "5 finished runs lack predictions (population), which are made with the weights that there are; "
+    assert additions(found) == [sentence + "nothing is trained for it."]
+    assert additions(found)[0] in listing(found, 1)
+    assert go(more)[0] == []
+    assert calls(more) == [f"{name(more, run)} resumed" for run in more.runs[:5]] + [
+        f"{name(more, more.runs[5])} begun"
+    ]
+    assert best.exists()
+    assert set(survey(more).states) == {State.DONE}
+    assert set(survey(plan).states) == {State.DONE}
+    assert additions(survey(plan)) == []
 
 
 def test_a_damaged_run_of_other_settings_is_refused_and_not_deleted(plan):
@@ -324,7 +347,7 @@ def test_the_record_of_a_run_names_study_variant_repeat_and_command(plan):
 def test_progress_is_one_plain_line_per_run_with_score_time_and_time_left(plan):
     lines = go(plan)[1].splitlines()
     assert len(lines) == 6
-    assert lines[0].startswith("1/6  none  subject-1  repeat-0  macro F1 0.871  0.0 s  left ")
+    assert re.match(r"1/6  none  subject-1  repeat-0  macro F1 0\.871  \d+\.\d s  left ", lines[0])
     assert lines[5].startswith("6/6  every  subject-3  repeat-0")
 
 
