@@ -31,6 +31,7 @@ from har.training.callbacks import MetricsLog, Progress, checkpoints, read_metri
 from har.training.checkpoint import WholeFileIO, load_checkpoint, restore
 from har.training.cli import parts
 from har.training.datamodule import HarDataModule
+from har.training.extension import add_inferences, missing_inferences
 from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
 from har.training.probes import Probes, ProbeSettings
@@ -45,7 +46,8 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
     Args:
         config: A complete configuration (`har.training.cli.resolve`).
         folder: The run's folder. It is made.
-        resume: Go on from ``checkpoints/last.ckpt`` of an unfinished run of the same configuration.
+        resume: Go on with what is there of the same configuration: from ``checkpoints/last.ckpt`` of an unfinished
+            run, or with a finished one that lacks some of `config`'s inferences, which are then made of its weights.
         facts: What a study knows of the run (``variant``, ``repeat``, …), kept in ``run.json``.
 
     Returns:
@@ -59,6 +61,9 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
     """
     started = provenance.now()
     with _own(folder):
+        if resume and missing_inferences(folder, config):
+            add_inferences(folder, config)
+            return folder
         _require_free(folder, resume)
         record: dict[str, Any] = {**(facts or {}), "seed": config["seed_everything"], "started": started}
         # The record of a run that is to be resumed stays as it is until it goes on.
