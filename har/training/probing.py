@@ -35,7 +35,8 @@ from har.seeds import derive_seed
 from har.training.datamodule import HarDataModule
 from har.training.passes import BatchNorms, means, training_pass
 from har.training.recoverables import Questions
-from har.training.samples import Sample, random_batches, spread
+from har.training.samples import Sample, of_each_activity, random_batches, spread
+from har.training.sensitivities import of_company, of_sensors
 from har.training.updates import last_step
 
 NETWORK = -1  # depth of what belongs to no layer
@@ -123,18 +124,26 @@ class Probing:
         return rows
 
     def held_out(self, step: int) -> Rows:
-        """Measure the shift of the stored statistics from those of the test subjects' windows, and nothing else.
+        """Measure, under the chosen weights, the shift of the stored statistics and what should not matter.
 
         Args:
             step: The step that the weights are from, for the rows.
         """
         rows = Rows(step)
         sample = spread(self._data.store, self._data.test, self._windows)
-        with unchanged(self._network, self._seed), rows.timed("held_out"):
-            seen = self._passed(sample, tuple(source for source, _ in self._norms.pairs))
-            for source, stored in self._norms.stored().items():
-                expected = Statistics.measured(source.layer, Moments.of(seen[source]))
-                rows.add("test", source, estimation_shift(stored, expected))
+        with unchanged(self._network, self._seed) as rewind:
+            with rows.timed("held_out"):
+                seen = self._passed(sample, tuple(source for source, _ in self._norms.pairs))
+                for source, stored in self._norms.stored().items():
+                    expected = Statistics.measured(source.layer, Moments.of(seen[source]))
+                    rows.add("test", source, estimation_shift(stored, expected))
+            with rows.timed("sensitivity"):
+                deviation_C = self._samples["train"].x_NTC.std((0, 1))
+                for probe, at, value in of_sensors(self._network, sample, deviation_C, self._device):
+                    rows.add("test", None, {probe: value}, at)
+                size = self._data.batch_size
+                company = of_each_activity(self._data.store, self._data.train, size)
+                rows.add("train", None, of_company(self._network, company, size, self._seed, self._device, rewind))
         return rows
 
     def _in_training(self, rows: Rows, rewind: Callable[[], None]) -> None:
@@ -182,7 +191,7 @@ class Probing:
 
     def _recover(self, rows: Rows, moments: dict[Place, Moments]) -> None:
         """Add what can be read of the training windows from each place, by readers that have not seen the subject."""
-        rows.add("train", None, self._questions.chances())
+        rows.add("train", None, self._questions.basis())
         found: dict[str, float] = {}
         for place in self._places.readable:
             if place in self._read:

@@ -65,10 +65,17 @@ class Questions:
             block_fold_N=by_block(sample.subject_N, sample.recording_N, sample.start_N, samples, _FOLDS),
         )
 
-    def chances(self) -> dict[str, float]:
-        """Return the score of a reader who knows nothing, for the two questions where it is not 0."""
+    def basis(self) -> dict[str, float]:
+        """Return what the answers rest on: windows, and chances.
+
+        ``probe.windows`` and ``probe.subject_windows``, windows that are judged, the latter of the question for the
+        subject; ``probe.subject_chance`` and ``probe.activity_chance``, scores of a reader who knows nothing, where
+        they are not 0.
+        """
         named = {"probe.subject_chance": self.subject_N, "probe.activity_chance": self.label_N}
-        return {name: 1 / len(torch.unique(class_N)) for name, class_N in named.items()}
+        found = {name: 1 / len(torch.unique(class_N)) for name, class_N in named.items()}
+        judged = {"probe.windows": self.subject_fold_N, "probe.subject_windows": self.block_fold_N}
+        return found | {name: float((fold_N >= 0).sum()) for name, fold_N in judged.items()}
 
     def answers(self, moments: Moments) -> dict[str, float]:
         """Return how well a linear reader answers from the moments of a layer's channels; see `har.norms.recoverable`.
@@ -101,10 +108,10 @@ def gravity(x_NTC: Tensor, store: Store) -> Tensor | None:
     """
     channels = store.manifest.get("preparation", {}).get("channels", [])
     for sensor in (ACCELEROMETER, GRAVITY):
-        sites: dict[str, dict[str, int]] = {}
+        sites: dict[tuple[str, str], dict[str, int]] = {}
         for place, channel in enumerate(channels):
-            if channel["sensor"] == sensor:
-                sites.setdefault(channel["site"], {})[channel["axis"]] = place
+            if channel["sensor"].endswith(sensor):  # a wireless accelerometer is one too
+                sites.setdefault((channel["sensor"], channel["site"]), {})[channel["axis"]] = place
         triads = [[axes[axis] for axis in "xyz"] for axes in sites.values() if set("xyz") <= set(axes)]
         if triads:
             vectors = [x_NTC[:, :, triad].double().mean(1) for triad in triads]

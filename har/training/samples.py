@@ -55,9 +55,25 @@ def spread(store: Store, index: WindowIndex, windows: int) -> Sample:
         index: The windows to take from.
         windows: How many.
     """
-    count = min(windows, len(index))
-    rows = ((np.arange(count) + 0.5) * len(index) / count).astype(np.int64)
-    return _sample(store, index, rows)
+    return _sample(store, index, _evenly(len(index), windows))
+
+
+def of_each_activity(store: Store, index: WindowIndex, windows: int) -> Sample:
+    """Return windows at equal distances in the same order, as many of each activity.
+
+    Args:
+        store: The store.
+        index: The windows to take from.
+        windows: How many of an activity; all, where it has fewer.
+    """
+    own = [np.flatnonzero(index.label == label) for label in np.unique(index.label)]
+    return _sample(store, index, np.concatenate([rows[_evenly(len(rows), windows)] for rows in own]))
+
+
+def _evenly(count: int, wanted: int) -> npt.NDArray[np.int64]:
+    """Return `wanted` of the numbers below `count` at equal distances, or all."""
+    taken = min(wanted, count)
+    return ((np.arange(taken) + 0.5) * count / max(taken, 1)).astype(np.int64)
 
 
 def _sample(store: Store, index: WindowIndex, rows: npt.NDArray[np.int64]) -> Sample:
