@@ -15,6 +15,8 @@ _FORMATS = {
     "count": "d",
     "mean": ".0f",  # mean of counts
     "seconds": ".1f",
+    "offset": "+.2f",  # seconds, late or early
+    "span": ".2f",  # short spans, in seconds
 }
 
 
@@ -23,7 +25,8 @@ def number(value: float | None, kind: str) -> str:
 
     Args:
         value: The number; F1 and its differences as fractions. None where it is undefined.
-        kind: ``score``, ``points`` or ``size`` (hundredths), ``p``, ``count``, ``mean`` or ``seconds``.
+        kind: ``score``, ``points`` or ``size`` (hundredths), ``p``, ``count``, ``mean``, ``seconds``, ``offset`` or
+            ``span``.
 
     Returns:
         The text; empty where the value is undefined. Never a negative zero.
@@ -59,6 +62,7 @@ class Table:
         columns: The columns.
         rows: Values, one list per row.
         note: A sentence below the table.
+        page: Whether pages show it; a long one stands in its own file alone.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Table:
     columns: list[Column]
     rows: list[list[Any]] = field(default_factory=list)
     note: str = ""
+    page: bool = True
 
     def cells(self) -> list[list[str]]:
         """Return every row as text."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 
 from har.evaluation.arms import RUNNING, arm, is_transductive
+from har.evaluation.event_tables import event_tables
 from har.evaluation.measures import SUBJECT_POLICIES
 from har.evaluation.numbers import Column, Table, number
+
+_TOTALS = {  # scores of a confusion that need no policy, by their names in files
+    "weighted_f1": "weighted F1",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "kappa": "Cohen's kappa",
+    "mcc": "MCC",
+    "windows": "windows",
+}
 
 
 def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = None) -> str:
@@ -20,26 +31,43 @@ def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = Non
             has them; None for predictions that stand alone.
     """
     policy, subjects = scores["policy"], len(scores["subjects"])
-    columns = [Column("activity"), *(Column(name, "score") for name in ("precision", "recall", "F1"))]
-    table = Table(
-        "scores",
-        "",
-        [*columns, Column("support, windows", "count")],
-        [[row[key] for key in ("activity", "precision", "recall", "f1", "support")] for row in scores["per_activity"]],
-    )
     over = "all subjects' windows together" if policy == "pooled" else f"mean over {subjects} subject(s)"
     others = [f"{name} {_or_dash(value)}" for name, value in scores["macro_f1_by_policy"].items() if name != policy]
     lines = [
-        table.markdown(),
+        _activities(scores["per_activity"]).markdown(),
         "",
         f"macro F1 ({policy})  {_or_dash(scores['macro_f1'])}  {over}; under other policies: {', '.join(others)}",
         f"weighted F1         {_or_dash(scores['weighted_f1'])}",
         f"accuracy            {_or_dash(scores['accuracy'])}  {scores['windows']} windows",
+        f"balanced accuracy   {_or_dash(scores['balanced_accuracy'])}",
+        f"Cohen's kappa       {_or_dash(scores['kappa'])}",
+        f"MCC                 {_or_dash(scores['mcc'])}",
+        f"calibration error   {_or_dash(scores['calibration']['ece'])}  {scores['calibration']['rule']}",
     ]
+    if worst := scores["worst_activity"]:
+        lines.append(f"worst activity      {_or_dash(worst['f1'])}  {worst['activity']}, F1")
+    if worst := scores["worst_subject"]:
+        lines.append(f"worst subject       {_or_dash(worst['macro_f1'])}  {worst['subject']}, macro F1")
     if scores["absent_from_truth"]:
         lines.append(f"not in the truth:   {', '.join(scores['absent_from_truth'])}")
     lines.extend(f"missing from {part}: {', '.join(names)}" for part, names in (missing or {}).items() if names)
+    for table in event_tables({"": scores["events"]}):
+        if table.rows:
+            lines += ["", table.title, "", table.markdown(), "", table.note]
+    lines += ["", *(f"note: {note}" for note in scores["notes"])]
     return "\n".join(lines)
+
+
+def _activities(rows: list[dict[str, Any]]) -> Table:
+    """Return precision, recall and F1 of each activity, with the interval of F1 where some activity has one."""
+    ends = any(row["f1_interval"] for row in rows)
+    columns = [Column("activity"), *(Column(name, "score") for name in ("precision", "recall", "F1"))]
+    columns += [Column("F1, 95 % from", "score"), Column("to", "score")] if ends else []
+    cells = []
+    for row in rows:
+        interval = (row["f1_interval"] or (None, None)) if ends else ()
+        cells.append([*(row[key] for key in ("activity", "precision", "recall", "f1")), *interval, row["support"]])
+    return Table("scores", "", [*columns, Column("support, windows", "count")], cells)
 
 
 def inferences_table(scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> Table:
@@ -75,19 +103,51 @@ def scores_csv(scores: dict[str, Any]) -> str:
     writer.writerow(["subject", "score", "policy", "activity", "predicted", "value"])
     for policy, value in scores["macro_f1_by_policy"].items():
         writer.writerow(["", "macro F1", policy, "", "", value])
-    for row in scores["per_activity"]:
-        for score in ("precision", "recall", "f1", "support"):
-            writer.writerow(["", score, "", row["activity"], "", row[score]])
-    for subject, found in [("", scores), *scores["subjects"].items()]:
-        if subject:
-            for policy in SUBJECT_POLICIES:
-                writer.writerow([subject, "macro F1", policy, "", "", found["macro_f1"][policy]])
-        for score in ("weighted_f1", "accuracy", "windows"):
-            writer.writerow([subject, score.replace("_f1", " F1"), "", "", "", found[score]])
-        for true, counts in zip(scores["activities"], found["confusion"], strict=True):
-            for predicted, count in zip(scores["activities"], counts, strict=True):
-                writer.writerow([subject, "confusion", "", true, predicted, count])
+    writer.writerow(["", "calibration error", "", "", "", scores["calibration"]["ece"]])
+    writer.writerows(["", *cells] for cells in _activity_values(scores["per_activity"]))
+    writer.writerows(["", *cells] for cells in _confusion_values(scores, scores["activities"]))
+    writer.writerows(["", *cells] for cells in _event_values(scores["events"]))
+    for subject, found in scores["subjects"].items():
+        for policy in SUBJECT_POLICIES:
+            writer.writerow([subject, "macro F1", policy, "", "", found["macro_f1"][policy]])
+        writer.writerows([subject, *cells] for cells in _confusion_values(found, scores["activities"]))
     return stream.getvalue()
+
+
+def _activity_values(rows: list[dict[str, Any]]) -> Iterator[list[Any]]:
+    """Yield score, policy, activity, predicted and value of every score of an activity, and of its interval."""
+    for row in rows:
+        for score in ("precision", "recall", "f1"):
+            low, high = row[f"{score}_interval"] or (None, None)
+            for name, value in ((score, row[score]), (f"{score}, 95 % from", low), (f"{score}, 95 % to", high)):
+                yield [name, "", row["activity"], "", value]
+        yield ["support", "", row["activity"], "", row["support"]]
+
+
+def _confusion_values(found: dict[str, Any], activities: list[str]) -> Iterator[list[Any]]:
+    """Yield score, policy, activity, predicted and value of a confusion and of what needs no policy."""
+    for score, name in _TOTALS.items():
+        yield [name, "", "", "", found[score]]
+    for key, name in (("confusion", "confusion"), ("confusion_shares", "confusion share")):
+        for true, row in zip(activities, found[key], strict=True):
+            for predicted, value in zip(activities, row or [None] * len(activities), strict=True):
+                yield [name, "", true, predicted, value]
+
+
+def _event_values(events: dict[str, Any] | None) -> Iterator[list[Any]]:
+    """Yield score, policy, activity, predicted and value of every event score."""
+    if events is None:
+        return
+    for iou, value in events["segmental_f1"].items():
+        yield [f"segmental F1 at IoU {iou}", "present", "", "", value]
+    for row in events["per_activity"]:
+        named = {f"segmental F1 at IoU {iou}": value for iou, value in row["segmental_f1"].items()}
+        named |= {f"frames, s: {name}": value for name, value in row["frames_s"].items()}
+        named |= {f"true events: {name}": value for name, value in row["true_events"].items()}
+        named |= {f"returned events: {name}": value for name, value in row["returned_events"].items()}
+        named |= {f"boundary error, s: {name}": value for name, value in row["boundary_s"].items()}
+        for name, value in named.items():
+            yield [name, "", row["activity"], "", value]
 
 
 def _or_dash(value: float | None) -> str:

@@ -10,8 +10,10 @@ import numpy as np
 from har.evaluation.arms import is_transductive
 from har.evaluation.contrast import limit, plural
 from har.evaluation.counts import natural
+from har.evaluation.event_tables import event_tables
 from har.evaluation.gathering import Gathered
 from har.evaluation.numbers import Column, Table
+from har.evaluation.score_tables import score_tables
 
 
 def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]:
@@ -27,9 +29,8 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
         contrasts_table(result),
         subjects_table(result),
         differences_table(result),
-        activities_table(result),
-        precision_recall_table(result),
-        confusion_table(result),
+        *score_tables(result, gathered),
+        *event_tables({name: found["events"] for name, found in result["variants"].items()}),
         curves_table(gathered),
     ]
     return {table.name: table for table in tables}
@@ -144,48 +145,6 @@ def differences_table(result: dict[str, Any]) -> Table:
     return Table("differences", f"Differences per subject, points of macro F1 ({result['policy']})", columns, rows)
 
 
-def activities_table(result: dict[str, Any]) -> Table:
-    """Return the F1 of each activity under each variant, with support."""
-    variants = result["variants"]
-    supports = {name: [row["support"] for row in found["per_activity"]] for name, found in variants.items()}
-    same = len({tuple(support) for support in supports.values()}) <= 1
-    columns, values = [Column("activity")], [[name] for name in _activities(result)]
-    for position, (name, found) in enumerate(variants.items()):
-        if position == 0 or not same:
-            columns.append(Column("support, windows" if same else f"support, windows ({name})", "count"))
-            for row, support in zip(values, supports[name], strict=True):
-                row.append(support)
-        columns.append(Column(name, "score"))
-        for row, scores in zip(values, found["per_activity"], strict=True):
-            row.append(scores["f1"])
-    note = "On the windows of all subjects together; support counts a window once per run that predicts it."
-    return Table("activities", "F1 per activity and variant (pooled)", columns, values, note)
-
-
-def precision_recall_table(result: dict[str, Any]) -> Table:
-    """Return precision and recall of each activity under each variant, with support."""
-    columns = [Column("variant"), Column("activity")]
-    columns += [Column(name, "score") for name in ("precision", "recall", "F1")] + [Column("support, windows", "count")]
-    rows = [
-        [name, *(scores[key] for key in ("activity", "precision", "recall", "f1", "support"))]
-        for name, found in result["variants"].items()
-        for scores in found["per_activity"]
-    ]
-    return Table("precision-recall", "Precision and recall per activity and variant (pooled)", columns, rows)
-
-
-def confusion_table(result: dict[str, Any]) -> Table:
-    """Return the confusion of each variant: windows by true (rows) and predicted (columns) activity."""
-    activities = _activities(result)
-    columns = [Column("variant"), Column("true"), *(Column(name, "count") for name in activities)]
-    rows = [
-        [name, activity, *counts]
-        for name, found in result["variants"].items()
-        for activity, counts in zip(activities, found["confusion"], strict=True)
-    ]
-    return Table("confusion", "Confusion, windows by true (rows) and predicted (columns) activity", columns, rows)
-
-
 def curves_table(gathered: Gathered) -> Table:
     """Return the learning curve of each variant, mean over its runs."""
     columns = [
@@ -211,9 +170,3 @@ def mean_of(points: list[dict[str, Any]], key: str) -> float | None:
     """Return the mean of one entry over the points that have it."""
     known = [point[key] for point in points if point.get(key) is not None]
     return float(np.mean(known)) if known else None
-
-
-def _activities(result: dict[str, Any]) -> list[str]:
-    """Return the activities, which all variants share."""
-    first = next(iter(result["variants"].values()), None)
-    return list(first["activities"]) if first else []

@@ -175,6 +175,26 @@ def test_runs_of_different_windows_are_refused_and_the_family_keeps_its_size(stu
     assert set(second["problems"]) <= set(result["problems"])
 
 
+def test_predictions_of_one_activity_throughout_are_said_and_not_left_out(study):
+    for subject in (2, 5):
+        path = _run(study, "every", subject) / PREDICTIONS
+        frame = pd.read_parquet(path)
+        frame["prediction"] = "stairs"
+        frame.to_parquet(path)
+    result = evaluate_study(study)
+    assert result["problems"] == [
+        "2 of 16 runs of every predict one activity for every window, first v2/subject-2/repeat-0 (stairs)."
+    ]
+    assert result["contrasts"][0]["subjects"] == 8
+    assert result["contrasts"][0]["differences"]["2"] < 0.2
+
+
+def test_what_event_scores_lack_is_noted_once(study):
+    result = evaluate_study(study)
+    assert result["notes"] == ["100 % of the null time has no window, so insertions there cannot show."]
+    assert result["variants"]["every"]["events"]["recordings"] == 8 * 2 * 3
+
+
 @pytest.mark.parametrize("column", ["start_s", "end_s", "truth"])
 def test_the_same_number_of_windows_is_not_the_same_windows(study, column):
     path = _run(study, "none", 2) / PREDICTIONS
@@ -240,8 +260,10 @@ def test_seeds_that_folds_share_are_said(tmp_path):
     assert "The seeds of a repeat" in evaluate_study(write_study(tmp_path, FakeStudy(shared_seeds=True)))["problems"][0]
 
 
-def test_one_subject_gives_no_claim(tmp_path):
-    contrast = evaluate_study(write_study(tmp_path, FakeStudy(subjects=1)))["contrasts"][0]
+def test_one_subject_gives_no_claim_and_that_is_said_first(tmp_path):
+    result = evaluate_study(write_study(tmp_path, FakeStudy(subjects=1)))
+    contrast = result["contrasts"][0]
+    assert "Contrast every against input rests on one subject: no interval and no test." in result["problems"]
     assert (contrast["subjects"], contrast["interval"], contrast["verdict"]) == (1, None, "undecided")
     assert "descriptive only" in contrast["sentence"]
 

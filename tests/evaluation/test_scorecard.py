@@ -1,0 +1,91 @@
+"""What a run's scores look like to a person and to a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pandas as pd
+import pytest
+
+from har.evaluation.scorecard import scorecard, scores_csv
+from har.evaluation.scores import PREDICTIONS, score_file, score_run
+from tests.fakes.study import FakeStudy, write_study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("card"), FakeStudy(subjects=3, windows=8))
+
+
+@pytest.fixture(scope="module")
+def run(study):
+    """The scores of one run."""
+    return score_run(study / "v0" / "subject-1" / "repeat-0")
+
+
+@pytest.fixture(scope="module")
+def several(study, tmp_path_factory):
+    """The scores of three subjects together, without the truth of their recordings."""
+    path = tmp_path_factory.mktemp("several") / "all.parquet"
+    pd.concat([pd.read_parquet(place) for place in sorted(study.glob(f"v0/*/*/{PREDICTIONS}"))]).to_parquet(path)
+    return score_file(path)
+
+
+def test_the_card_shows_agreement_calibration_the_worst_and_what_to_know(run, several):
+    text = scorecard(several)
+    for name in ("balanced_accuracy", "kappa", "mcc"):
+        assert f"{several[name]:.3f}" in text
+    assert f"calibration error   {several['calibration']['ece']:.3f}  15 bins" in text
+    assert (
+        f"worst subject       {several['worst_subject']['macro_f1']:.3f}  {several['worst_subject']['subject']}" in text
+    )
+    assert several["worst_activity"]["activity"] in text
+    assert "F1, 95 % from" in text
+    assert "note: No event scores: a predictions file alone" in text
+    assert "F1, 95 % from" not in scorecard(run)  # of one subject
+
+
+def test_the_card_of_continuous_recordings_shows_their_events_and_the_rule(run):
+    text = scorecard(run)
+    for title in ("Events on the time axis, seconds", "Events, counted", "Segmental F1 and boundary errors"):
+        assert title in text
+    assert "| (null)" in text
+    assert "whose centre is nearest" in text
+    assert "Without a window: 8 % of the time." in text  # 1.5 of 19.5 s in each recording
+    assert f"{run['events']['segmental_f1']['0.5']:.3f}" in text
+
+
+def _values(scores):
+    rows = list(csv.DictReader(io.StringIO(scores_csv(scores))))
+    return {
+        (row["subject"], row["score"], row["policy"], row["activity"], row["predicted"]): row["value"] for row in rows
+    }
+
+
+def test_the_csv_holds_every_score_once_at_full_precision(run, several):
+    for scores in (run, several):
+        text = scores_csv(scores)
+        values = _values(scores)
+        assert len(values) == len(text.splitlines()) - 1
+        assert float(values["", "Cohen's kappa", "", "", ""]) == scores["kappa"]
+        assert float(values["", "calibration error", "", "", ""]) == scores["calibration"]["ece"]
+        assert (
+            float(values["2" if scores is several else "1", "MCC", "", "", ""])
+            == (scores["subjects"]["2" if scores is several else "1"]["mcc"])
+        )
+        share = scores["confusion_shares"][0][1]
+        assert float(values["", "confusion share", "", "walk", "sit"]) == share
+    low, high = several["per_activity"][1]["f1_interval"]
+    assert float(_values(several)["", "f1, 95 % from", "", "sit", ""]) == low
+    assert float(_values(several)["", "f1, 95 % to", "", "sit", ""]) == high
+    assert _values(run)["", "f1, 95 % to", "", "sit", ""] == ""
+
+
+def test_the_csv_holds_the_event_scores(run, several):
+    values, walk = _values(run), run["events"]["per_activity"][0]
+    assert float(values["", "segmental F1 at IoU 0.75", "present", "", ""]) == run["events"]["segmental_f1"]["0.75"]
+    assert float(values["", "frames, s: TP", "", "walk", ""]) == walk["frames_s"]["TP"]
+    assert int(values["", "true events: F", "", "walk", ""]) == walk["true_events"]["F"]
+    assert int(values["", "returned events: I", "", "walk", ""]) == walk["returned_events"]["I"]
+    assert not [key for key in _values(several) if "events" in key[1]]
