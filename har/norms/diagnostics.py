@@ -39,9 +39,11 @@ class Moments:
     def of(x: Tensor) -> Moments:
         """Take them of windows, float (windows, channels, …)."""
         x_NCT = x.detach().flatten(2) if x.ndim > 2 else x.detach()[:, :, None]
-        mean_NC = x_NCT.mean(2)
-        variance_NC = (x_NCT - mean_NC[:, :, None]).square_().mean(2)  # torch.var_mean takes ten times as long here
-        return Moments(mean_NC.double(), variance_NC.double(), x_NCT.shape[2])
+        about_NC = x_NCT.mean(2)  # torch.var_mean would take ten times as long here
+        centred_NCT = x_NCT - about_NC[:, :, None]
+        left_NC = centred_NCT.mean(2).double()  # what rounding has left of the mean, which matters at large offsets
+        variance_NC = (centred_NCT.square_().mean(2).double() - left_NC.square()).clamp_(min=0)
+        return Moments(about_NC.double() + left_NC, variance_NC, x_NCT.shape[2])
 
     @staticmethod
     def joined(parts: list[Moments]) -> Moments:
