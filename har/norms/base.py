@@ -62,6 +62,16 @@ def set_total_steps(network: nn.Module, steps: int) -> None:
             layer.total_steps.fill_(steps)
 
 
+def skipped_updates(network: nn.Module) -> list[str]:
+    """Return a sentence for each norm that left updates of its statistics out, because they were not finite."""
+    counts = {name: int(layer.skipped) for name, layer in network.named_modules() if hasattr(layer, "skipped")}
+    return [
+        f"{name} left its statistics as they were in {count} training steps: those of the batch were not finite."
+        for name, count in counts.items()
+        if count
+    ]
+
+
 def require(holds: bool, what: str, hint: str) -> None:
     """Refuse an option of a norm.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from typing import Any
 
 import pytorch_lightning as pl
@@ -81,7 +80,6 @@ class HarModule(pl.LightningModule):
         self.data: HarDataModule | None = None  # what exact statistics are measured on
         self.recipe: dict[str, Any] = {}
         self.observers: list[Callback] = []  # what looks on, with training's own statistics in place
-        self.warnings: list[str] = []  # what is doubtful about the network, once training starts
         self.validation_scores: dict[str, float] = {}
         self._loss_sum = torch.zeros(())
         self._loss_steps = 0
@@ -112,8 +110,18 @@ class HarModule(pl.LightningModule):
         """Build the network for the data module's windows, unless that is done. Called by Lightning."""
         if not hasattr(self, "network"):
             data: HarDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-            self.data = data
-            self.build(data.recipe(), *data.training_moments())
+            self._build_for(data)
+
+    def _build_for(self, data: HarDataModule) -> None:
+        """Build the network for a data module that is set up."""
+        self.data = data
+        self.build(data.recipe(), *data.training_moments())
+
+    def doubts(self, data: HarDataModule) -> list[str]:
+        """Build the network for a data module, before any trainer does, and return what is doubtful about it."""
+        self._build_for(data)
+        x_1TC = torch.zeros(1, self.recipe["samples"], len(self.recipe["channels"]))
+        return lint(self.network.features, x_1TC, batch=data.batch_size, scaled=self.scaling == "channel")
 
     def configure_callbacks(self) -> list[Callback]:
         """Return what validates with exact statistics, where that is asked for, then the observers.
@@ -136,15 +144,8 @@ class HarModule(pl.LightningModule):
         return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
     def on_train_start(self) -> None:
-        """Tell the norms how many forward passes the run has, and people what is doubtful about the network."""
-        accumulation = self.trainer.accumulate_grad_batches
-        set_total_steps(self.network, self.trainer.max_steps * accumulation)
-        x_1TC = torch.zeros(1, self.recipe["samples"], len(self.recipe["channels"]), device=self.device)
-        data: HarDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        options: dict[str, Any] = {"accumulation": accumulation, "scaled": self.scaling == "channel"}
-        self.warnings = lint(self.network.features, x_1TC, batch=data.batch_size, **options)
-        for warning in self.warnings:
-            sys.stderr.write(f"warning: {warning}\n")
+        """Tell the norms how many forward passes the run has."""
+        set_total_steps(self.network, self.trainer.max_steps * self.trainer.accumulate_grad_batches)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the features' gradients against their weights, if asked to."""

@@ -7,6 +7,7 @@ happens before, the weights of the last evaluation are there to go on from.
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -24,6 +25,7 @@ from har.errors import HarError, RunError, UsageError
 from har.evaluation.probes import PROBES
 from har.evaluation.scores import score_run
 from har.files import write_json, write_text
+from har.norms.base import skipped_updates
 from har.norms.inferences import RUNNING, check
 from har.training import provenance
 from har.training.allocator import keep_freed_memory
@@ -77,9 +79,11 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
             _require_same(folder, record)
             record["started"] = read_run(folder).get("started", started)
         _write_inputs(folder, config, data)
-        write_json(folder / "run.json", {"status": "running", **record})
         with _failure_recorded(folder, record):
+            record["warnings"] = _told(module.doubts(data))
+            write_json(folder / "run.json", {"status": "running", **record})
             outcome = _train_and_judge(folder, module, data, settings, config, resume)
+            record["warnings"] += _told(skipped_updates(module.network))
         write_json(folder / "run.json", {"status": "done", **record, **outcome})
     return folder
 
@@ -188,7 +192,6 @@ def _train_and_judge(
         earlier_s += probes.earlier_s
     return {
         "parameters": sum(p.numel() for p in module.parameters()),
-        "warnings": module.warnings,
         "best_step": step,
         "best_validation_macro_f1": score,
         "finished": provenance.now(),
@@ -196,6 +199,13 @@ def _train_and_judge(
         **probed,
         "peak_memory_mib": provenance.peak_memory_mib(),
     }
+
+
+def _told(warnings: list[str]) -> list[str]:
+    """Print warnings as they are found, and return them for run.json."""
+    for warning in warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    return warnings
 
 
 def _seconds_before(folder: Path) -> float:

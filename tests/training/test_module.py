@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from har.errors import UsageError
@@ -100,3 +101,31 @@ def test_what_is_doubtful_is_said_when_a_run_starts_and_stands_in_its_record(
     assert capsys.readouterr().err == f"warning: {warning}\n"
     assert read_run(run(resolve([], small), tmp_path / "sound"))["warnings"] == []
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_doubtful_stands_in_the_record_before_the_first_step(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a run that is cut off, or fails, has said it too."""
+    monkeypatch.setattr(pl.Trainer, "fit", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    config = resolve([], {**small, "model.norm.kind": "mabn", "model.norm.order": "post"})
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path / "run")
+    record = read_run(tmp_path / "run")
+    assert record["status"] == "running"
+    assert any("subtracts no mean" in warning for warning in record["warnings"])
+
+
+def test_updates_of_statistics_that_were_left_out_are_recorded_and_told(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = HarModule.on_train_start
+
+    def spoilt(module: HarModule) -> None:
+        done(module)
+        module.network.features.block2.norm.skipped.fill_(3)
+
+    monkeypatch.setattr(HarModule, "on_train_start", spoilt)
+    (warning,) = read_run(run(resolve([], small), tmp_path / "run"))["warnings"]
+    assert warning.startswith("features.block2.norm left its statistics as they were in 3 training steps")
+    assert warning in capsys.readouterr().err
