@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from har.norms.base import Norm
 from har.norms.plan import NormPlan
 
 
@@ -21,6 +23,21 @@ class Features(nn.Module, ABC):
     @abstractmethod
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return features_ND, float (windows, features), of x_NTC, float (windows, samples, channels)."""
+
+    def fold(self, head: nn.Linear) -> tuple[nn.Linear, list[str]]:
+        """Put the norms that may be folded into their neighbours, in place, for inference alone.
+
+        A learner whose norms stand beside layers that can do their work overrides this (`har.norms.folding`). One that
+        does not keeps its norms, and this says so.
+
+        Args:
+            head: The linear layer behind the features.
+
+        Returns:
+            The head, another one where a norm was folded into it, and one sentence for each norm that stays.
+        """
+        norms = [name for name, layer in self.named_modules() if isinstance(layer, (Norm, _BatchNorm))]
+        return head, [f"{name} stays: {type(self).__name__} does not say how its norms fold." for name in norms]
 
 
 class Learner(ABC):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from har.errors import UsageError
 from har.learners.base import Features, Learner
+from har.norms.folding import foldable, into_next, into_previous, plain
 from har.norms.plan import INPUT, NormPlan
 from har.norms.weights import Convolution
 
@@ -102,11 +105,6 @@ class CNNFeatures(Features):
         self.dropout = nn.Dropout(settings.dropout)
         self.features = settings.filters[-1]
 
-    def drop_input_norm(self) -> None:
-        """Take the input's norm out, once something else does its work."""
-        del self.input
-        self.input_norm_present = False
-
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return features_ND of x_NTC; see `Features.forward`."""
         # The window's time-major memory is, without a copy, the channels-last memory that a 2-D convolution likes.
@@ -117,6 +115,28 @@ class CNNFeatures(Features):
             h_NFT1 = self.get_submodule(f"block{position}")(h_NFT1)
         features_ND: Tensor = self.dropout(h_NFT1.mean(dim=(2, 3)))
         return features_ND
+
+    def fold(self, head: nn.Linear) -> tuple[nn.Linear, list[str]]:
+        """Fold each norm into the convolution before or behind it, or into the head; see `Features.fold`."""
+        blocks = [cast(Block, self.get_submodule(f"block{position}")) for position in range(1, self.depth + 1)]
+        left: list[str] = []
+        for block in blocks:
+            block.conv = plain(block.conv)
+        if self.input_norm_present:
+            first = blocks[0]
+            maps, left = foldable(self.get_submodule("input.norm"), "input.norm", first.conv.in_channels)
+            if maps is not None:
+                first.conv = into_next(first.conv, *maps)
+                del self.input
+                self.input_norm_present = False
+        for position, block in enumerate(blocks, start=1):
+            maps, why = block.release(f"block{position}.norm")
+            left += why
+            if maps is not None and position < self.depth:
+                blocks[position].conv = into_next(blocks[position].conv, *maps)
+            elif maps is not None:
+                head = into_next(head, *maps)
+        return head, left
 
 
 class Block(nn.Module):
@@ -129,6 +149,9 @@ class Block(nn.Module):
         activation: A function of each value that never falls as the value grows.
         pool: Max-pooling, in samples; 1 is none.
     """
+
+    conv: Convolution
+    norm: nn.Module | None
 
     def __init__(self, conv: Convolution, norm: nn.Module | None, order: str, activation: nn.Module, pool: int) -> None:
         super().__init__()
@@ -149,3 +172,24 @@ class Block(nn.Module):
         # The maximum of rectified values is the rectified maximum, and there are fewer of them to rectify.
         y_NFT1: Tensor = self.activation(h_NFT1 if self.pool is None else self.pool(h_NFT1))
         return y_NFT1
+
+    def release(self, name: str) -> tuple[tuple[Tensor, Tensor] | None, list[str]]:
+        """Give the norm up where it can be folded: into the convolution, or into what follows.
+
+        Args:
+            name: The norm's name.
+
+        Returns:
+            The map that what follows has to take over, None where there is none; and why the norm stays, if it does.
+        """
+        if self.norm is None:
+            return None, []
+        pooled = self.pool is not None and not self.norm_first
+        maps, why = foldable(self.norm, name, self.conv.out_channels, pooled=pooled)
+        if maps is None:
+            return None, why
+        stood_first, self.norm, self.norm_first = self.norm_first, None, False
+        if not stood_first:
+            return maps, []
+        self.conv = into_previous(self.conv, *maps)
+        return None, []

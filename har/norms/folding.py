@@ -46,56 +46,73 @@ def affine_of(norm: nn.Module, channels: int) -> tuple[Tensor, Tensor] | None:
     return None
 
 
+def foldable(
+    norm: nn.Module, name: str, channels: int, *, pooled: bool = False
+) -> tuple[tuple[Tensor, Tensor] | None, list[str]]:
+    """Return a norm's map where it may be put into a neighbour, else why it stays, in a sentence.
+
+    Args:
+        norm: The norm.
+        name: Its name, for the sentence.
+        channels: Channels of its input.
+        pooled: Whether max-pooling stands between it and that neighbour.
+    """
+    maps = affine_of(norm, channels)
+    if maps is None:
+        return None, [f"{name} stays: {type(norm).__name__} takes its statistics from each window."]
+    falling = int((maps[0] < 0).sum())
+    if pooled and falling:
+        return None, [
+            f"{name} stays: {falling} of its {channels} factors are negative, and a negative factor turns the "
+            "max-pooling between it and the next layer into a minimum."
+        ]
+    return maps, []
+
+
 def plain(conv: Convolution) -> Convolution:
     """Return a convolution with a bias whose stored weight is the one that `conv` uses."""
-    twin = Convolution(conv.in_channels, conv.out_channels, conv.kernel_size[0], bias=True)
-    bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
-    return _filled(twin, conv, conv.used_weight(), bias)
+    return _rebuilt(conv, *_used(conv))
 
 
 def into_previous(conv: Convolution, scale_F: Tensor, shift_F: Tensor) -> Convolution:
     """Return a convolution that also does the affine map behind `conv`.
 
     Args:
-        conv: A plain convolution with a bias.
+        conv: A convolution.
         scale_F: s, float64 (filters).
         shift_F: t, float64 (filters).
     """
-    assert conv.bias is not None  # noqa: S101
-    weight, bias = conv.used_weight().double(), conv.bias.double()
-    return _filled(plain(conv), conv, weight * scale_F.view(-1, 1, 1, 1), bias * scale_F + shift_F)
+    weight, bias = _used(conv)
+    return _rebuilt(conv, weight * scale_F.view(-1, 1, 1, 1), bias * scale_F + shift_F)
 
 
-def into_next(conv: Convolution, scale_C: Tensor, shift_C: Tensor) -> Convolution:
-    """Return a valid convolution that also does the affine map in front of `conv`.
-
-    Args:
-        conv: A plain convolution with a bias.
-        scale_C: s, float64 (channels).
-        shift_C: t, float64 (channels).
-    """
-    assert conv.bias is not None  # noqa: S101
-    weight = conv.used_weight().double()
-    bias = conv.bias.double() + (weight.sum((2, 3)) * shift_C).sum(1)
-    return _filled(plain(conv), conv, weight * scale_C.view(1, -1, 1, 1), bias)
-
-
-def into_linear(layer: nn.Linear, scale_D: Tensor, shift_D: Tensor) -> nn.Linear:
-    """Return a linear layer that also does the affine map in front of `layer`.
+def into_next(layer: Layer, scale_C: Tensor, shift_C: Tensor) -> Layer:
+    """Return a layer that also does the affine map in front of `layer`.
 
     Args:
-        layer: A linear layer with a bias.
-        scale_D: s, float64 (features).
-        shift_D: t, float64 (features).
+        layer: A valid convolution or a linear layer.
+        scale_C: s, float64 (channels, or features).
+        shift_C: t likewise.
     """
-    twin = nn.Linear(layer.in_features, layer.out_features)
-    weight = layer.weight.double()
-    return _filled(twin, layer, weight * scale_D, layer.bias.double() + weight @ shift_D)
+    weight, bias = _used(layer)
+    scale = scale_C.view(1, -1, *[1] * (weight.ndim - 2))
+    return _rebuilt(layer, weight * scale, bias + weight.flatten(1).view(*weight.shape[:2], -1).sum(2) @ shift_C)
 
 
-def _filled(twin: Layer, like: Layer, weight: Tensor, bias: Tensor) -> Layer:
-    """Put values into a new layer of the device and type of another."""
-    twin.to(device=like.weight.device, dtype=like.weight.dtype)
+def _used(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the weight and the bias that a layer applies, float64."""
+    assert isinstance(layer, (Convolution, nn.Linear))  # noqa: S101
+    weight = (layer.used_weight() if isinstance(layer, Convolution) else layer.weight).detach().double()
+    return weight, weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().double()
+
+
+def _rebuilt(layer: Layer, weight: Tensor, bias: Tensor) -> Layer:
+    """Return a plain layer of the shape, device and type of another, with other weights and a bias."""
+    if isinstance(layer, Convolution):
+        twin = Convolution(layer.in_channels, layer.out_channels, layer.kernel_size[0], bias=True)
+    else:
+        twin = nn.Linear(layer.in_features, layer.out_features)
+    twin.to(device=layer.weight.device, dtype=layer.weight.dtype)
     with torch.no_grad():
         twin.weight.copy_(weight)
         assert twin.bias is not None  # noqa: S101

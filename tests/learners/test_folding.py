@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from har.errors import UsageError
 from har.learners.base import Features
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.folding import fold
+from har.norms.batch import BatchNorm
+from har.norms.per_window import LayerNorm
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
 from tests.learners.test_cnn import PLANS, built
 
@@ -71,13 +72,20 @@ def test_negative_factors_stop_folding_only_in_front_of_max_pooling(placement: s
     assert all("minimum" in sentence for sentence in left)
 
 
-def test_features_without_a_rule_are_refused() -> None:
+def test_a_learner_that_does_not_say_how_it_folds_keeps_its_norms_and_names_them() -> None:
     class Other(Features):
         features = 3
 
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = BatchNorm(3, 1e-5, 0.1), LayerNorm(3, 5, 1e-5)
+
         def forward(self, x_NTC: Tensor) -> Tensor:
-            return x_NTC.mean(1)
+            return self.second(self.first(x_NTC.transpose(1, 2).unsqueeze(-1))).mean((2, 3))
 
     scaling = InputScaling("none", torch.zeros(3), torch.ones(3), ["a", "b", "c"])
-    with pytest.raises(UsageError, match="Other cannot be folded"):
-        fold(Classifier(scaling, Other(), 2))
+    network = Classifier(scaling, Other(), 2)
+    folded, left = fold(network)
+    assert left == [f"{name} stays: Other does not say how its norms fold." for name in ("first", "second")]
+    x_NTC = torch.randn(4, 5, 3)
+    torch.testing.assert_close(folded(x_NTC), logits(network, x_NTC), rtol=0, atol=0)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from har.norms.folding import affine_of, into_linear, into_next, into_previous, plain
+from har.norms.folding import affine_of, foldable, into_next, into_previous, plain
 from har.norms.layers import KINDS, AllSensors
 from har.norms.weights import TRANSFORMS, Convolution
 
@@ -58,8 +58,10 @@ def test_a_plain_convolution_does_what_the_transformed_one_does(transform: str, 
     torch.testing.assert_close(twin(x), conv(x))
 
 
-def test_neighbours_take_a_map_over() -> None:
-    conv, x = plain(Convolution(C, 4, 5, bias=True).double()), random_input()
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_neighbours_take_a_map_over(transform: str, bias: bool) -> None:
+    conv, x = Convolution(C, 4, 5, bias, transform).double(), random_input()
     scale_F, shift_F = torch.randn(2, 4, dtype=torch.float64)
     behind = conv(x) * scale_F.view(1, 4, 1, 1) + shift_F.view(1, 4, 1, 1)
     torch.testing.assert_close(into_previous(conv, scale_F, shift_F)(x), behind)
@@ -67,7 +69,7 @@ def test_neighbours_take_a_map_over() -> None:
     before = conv(x * scale_C.view(1, C, 1, 1) + shift_C.view(1, C, 1, 1))
     torch.testing.assert_close(into_next(conv, scale_C, shift_C)(x), before)
     head, features = nn.Linear(C, 3).double(), torch.randn(5, C, dtype=torch.float64)
-    torch.testing.assert_close(into_linear(head, scale_C, shift_C)(features), head(features * scale_C + shift_C))
+    torch.testing.assert_close(into_next(head, scale_C, shift_C)(features), head(features * scale_C + shift_C))
 
 
 def test_before_a_padded_convolution_the_map_would_be_wrong_at_the_borders() -> None:
@@ -83,3 +85,15 @@ def test_before_a_padded_convolution_the_map_would_be_wrong_at_the_borders() -> 
     difference = (padded(conv, mapped) - padded(folded, x)).abs().amax((0, 1, 3))
     assert (difference[2:-2] < 1e-9).all()
     assert (difference[[0, 1, -2, -1]] > 1e-3).all()
+
+
+def test_a_negative_factor_keeps_a_norm_in_front_of_max_pooling_and_nowhere_else() -> None:
+    norm = used("batch")
+    norm.weight.data = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, 1.0]).double()
+    maps, why = foldable(norm, "block1.norm", C, pooled=True)
+    assert maps is None
+    assert why[0].startswith("block1.norm stays: 2 of its 6 factors are negative")
+    maps, why = foldable(norm, "block1.norm", C)
+    assert maps is not None
+    assert why == []
+    assert "each window" in foldable(used("group"), "block1.norm", C)[1][0]
