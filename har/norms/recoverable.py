@@ -33,7 +33,7 @@ from har.norms.diagnostics import Moments
 
 _PENALTY = 0.1**2  # τ²
 _PRECISION = 0.01
-_ROUNDING = 1e-4  # of a channel's size; what is smaller may be the rounding of float32 and of its sums
+_ROUNDING = 1e-5  # of a channel's size; what is smaller may be the rounding of float32
 _SMALLEST_DEVIATION = 1e-3  # of a channel's usual one: where it is off, its logarithm ends here
 
 
