@@ -154,7 +154,8 @@ def measure(
     """Measure the statistics of every norm in one pass, each norm normalising by its batches meanwhile.
 
     Statistics of the first norm do not depend on the batches (with `Pooled`); those of a deeper one do a little, since
-    the norms in front of it see a batch at a time, as they did in training. `measure_by_layer` is without that.
+    the norms in front of it see a batch at a time, as they did in training. `measure_by_layer` is without that, and the
+    one to take behind batch renormalisation, whose corrections follow the pass.
 
     Args:
         network: The network; dropout is off and its weights stay as they are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 
@@ -359,3 +360,18 @@ def test_every_kind_with_batch_statistics_has_its_inference_by_exact_ones(kind: 
 )
 def test_kinds_without_batch_statistics_have_none_to_measure(kind: str) -> None:
     assert statistics_layers(nn.Sequential(KINDS[kind].build(4, 9, 1e-5, 0.1))) == {}
+
+
+def test_one_pass_behind_batch_renormalisation_follows_its_order_and_layer_by_layer_does_not() -> None:
+    """Its corrections go towards running averages, which move with the pass and are given back."""
+    first, second = (KINDS["batch_renorm"].build(2, 9, 1e-5, 0.1).double() for _ in range(2))
+    network = nn.Sequential(first, nn.Tanh(), second)
+    batches = [torch.randn(4, 2, 9, 1, dtype=torch.float64) * scale + scale for scale in (1, 2, 4)]
+    before = copy.deepcopy(network.state_dict())
+    there, back = (measure(network, order) for order in (batches, batches[::-1]))
+    torch.testing.assert_close(there["0"], back["0"])
+    assert not torch.allclose(there["2"]["running_mean"], back["2"]["running_mean"])
+    there, back = (measure_by_layer(network, order) for order in (batches, batches[::-1]))
+    for name in ("0", "2"):
+        torch.testing.assert_close(there[name], back[name])
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
