@@ -1,6 +1,6 @@
 """The store of SPAR is the one that every release has made: models that were trained on it mean the same data.
 
-A change is stated in the changelog, with the new hashes here. The table is compared by its content, since the bytes of a
+A change is stated in the changelog, with the new hashes here. The table is compared by its content: the bytes of a
 Parquet file name the version that wrote it.
 """
 
