@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from har.evaluation.predictions import PROBABILITY, activities_of
+from har.evaluation.predictions import PROBABILITY, activities_of, codes_of
 
 BINS = 15
 RULE = f"{BINS} bins of equal width of the predicted activity's probability, upper ends included"
@@ -32,10 +32,9 @@ def reliability(predictions: pd.DataFrame) -> np.ndarray:
         float64 (bins, 3): windows, sum of their probabilities, and how many of them are right.
     """
     activities = activities_of(predictions)
-    names = [PROBABILITY + activity for activity in activities]
-    column_N = pd.Index(activities).get_indexer(pd.Index(predictions["prediction"]))
-    probability_NK = predictions[names].to_numpy(dtype=np.float64)
-    probability_N = probability_NK[np.arange(len(probability_NK)), column_N]
+    column_N = codes_of(predictions["prediction"], activities)
+    probability_NK = np.column_stack([predictions[PROBABILITY + activity].to_numpy() for activity in activities])
+    probability_N = probability_NK[np.arange(len(column_N)), column_N].astype(np.float64)
     right_N = (predictions["truth"] == predictions["prediction"]).to_numpy(dtype=np.float64)
     bin_N = np.clip(np.ceil(probability_N * BINS).astype(np.int64) - 1, 0, BINS - 1)
     weights = (None, probability_N, right_N)

@@ -12,7 +12,7 @@ import pandas as pd
 from har.evaluation.calibration import NOTHING_B3, reliability
 from har.evaluation.events import Events, count_events, sum_events
 from har.evaluation.measures import confusion
-from har.evaluation.predictions import activities_of
+from har.evaluation.predictions import activities_of, codes_of
 from har.evaluation.timeline import lay, obstacle
 
 _NO_TRUTH = "a predictions file alone has no truth at sample resolution"
@@ -85,9 +85,7 @@ def subject_confusions(predictions: pd.DataFrame) -> dict[str, np.ndarray]:
         Subject to int64 (activities, activities), in natural order of the subjects.
     """
     activities = activities_of(predictions)
-    index = {activity: position for position, activity in enumerate(activities)}
-    truth_N = predictions["truth"].map(index).to_numpy(dtype=np.int64)
-    prediction_N = predictions["prediction"].map(index).to_numpy(dtype=np.int64)
+    truth_N, prediction_N = (codes_of(predictions[name], activities) for name in ("truth", "prediction"))
     rows = predictions.groupby("subject").indices
     return {
         str(subject): confusion(truth_N[rows[subject]], prediction_N[rows[subject]], len(activities))

@@ -40,6 +40,13 @@ def activities_of(predictions: pd.DataFrame) -> list[str]:
     return [str(name).removeprefix(PROBABILITY) for name in predictions.columns if str(name).startswith(PROBABILITY)]
 
 
+def codes_of(names: pd.Series, activities: list[str]) -> np.ndarray:
+    """Return the index of each activity: int64 (names,), K for a name that is none of the activities."""
+    index = {activity: position for position, activity in enumerate(activities)}
+    number_N, distinct = pd.factorize(names)  # a missing name has the number −1
+    return np.array([*(index.get(name, len(activities)) for name in distinct), len(activities)])[number_N]
+
+
 def read_predictions(path: Path) -> pd.DataFrame:
     """Read and check a predictions file.
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from har.evaluation.predictions import TIME_TOLERANCE_S, activities_of
+from har.evaluation.predictions import TIME_TOLERANCE_S, activities_of, codes_of
 
 BETWEEN = -1  # code of truth and decision between two recordings
 _APART_S = 1.0  # between two recordings on the common axis
@@ -74,10 +74,11 @@ def lay(predictions: pd.DataFrame, truth: pd.DataFrame) -> Timeline:
         The time axis. A recording without any window is unpredicted throughout.
     """
     activities = activities_of(predictions)
-    recordings = pd.Index(truth["recording"].unique())
-    offset_R = _offsets(truth, recordings)
-    truth_edges, truth_codes = _truth_steps(truth, recordings.get_indexer(truth["recording"]), offset_R, activities)
-    place_N = recordings.get_indexer(predictions["recording"])
+    recording_I = truth["recording"].to_numpy()
+    first_R = np.flatnonzero(np.diff(recording_I, prepend=recording_I[0] - 1))
+    offset_R = _offsets(truth, first_R)
+    truth_edges, truth_codes = _truth_steps(truth, first_R, offset_R, activities)
+    place_N = np.searchsorted(recording_I[first_R], predictions["recording"].to_numpy())
     edges, codes = _decision_steps(predictions, place_N, offset_R, activities)
     times = _distinct(np.concatenate([truth_edges, edges]))
     truth_M = _at(times[:-1], truth_edges, truth_codes, BETWEEN)
@@ -85,27 +86,25 @@ def lay(predictions: pd.DataFrame, truth: pd.DataFrame) -> Timeline:
     decision_M = np.where(truth_M == BETWEEN, BETWEEN, decision_M)
     first = np.flatnonzero(np.diff(truth_M, prepend=-2) | np.diff(decision_M, prepend=-2))
     length_M = np.diff(np.append(times[first], times[-1]))
-    return Timeline(length_M, truth_M[first], decision_M[first], activities, len(recordings))
+    return Timeline(length_M, truth_M[first], decision_M[first], activities, len(first_R))
 
 
-def _offsets(truth: pd.DataFrame, recordings: pd.Index) -> np.ndarray:
+def _offsets(truth: pd.DataFrame, first_R: np.ndarray) -> np.ndarray:
     """Return what to add to the times of each recording so that all lie one after the other: float64 (recordings,)."""
-    bounds = truth.groupby("recording").agg(start=("start_s", "min"), end=("end_s", "max")).loc[recordings]
-    span_R = bounds["end"].to_numpy() - bounds["start"].to_numpy() + _APART_S
-    offset_R: np.ndarray = np.append(0.0, np.cumsum(span_R)[:-1]) - bounds["start"].to_numpy()
+    start_R = truth["start_s"].to_numpy()[first_R]
+    end_R = truth["end_s"].to_numpy()[np.append(first_R[1:], len(truth)) - 1]
+    offset_R: np.ndarray = np.append(0.0, np.cumsum(end_R - start_R + _APART_S)[:-1]) - start_R
     return offset_R
 
 
 def _truth_steps(
-    truth: pd.DataFrame, place_I: np.ndarray, offset_R: np.ndarray, activities: list[str]
+    truth: pd.DataFrame, first_R: np.ndarray, offset_R: np.ndarray, activities: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return when the truth changes on the common axis, and to which code: K is null, `BETWEEN` ends a recording."""
-    code_I = pd.Index(activities).get_indexer(pd.Index(truth["activity"]))
-    code_I = np.where(code_I < 0, len(activities), code_I)
-    start_I, end_I = (truth[name].to_numpy() + offset_R[place_I] for name in ("start_s", "end_s"))
-    last_I = np.append(np.diff(place_I) > 0, True)
-    times = np.concatenate([start_I, end_I[last_I]])
-    codes = np.concatenate([code_I, np.full(int(last_I.sum()), BETWEEN)])
+    last_R = np.append(first_R[1:], len(truth)) - 1
+    start_I = truth["start_s"].to_numpy() + np.repeat(offset_R, last_R - first_R + 1)
+    times = np.concatenate([start_I, truth["end_s"].to_numpy()[last_R] + offset_R])
+    codes = np.concatenate([codes_of(truth["activity"], activities), np.full(len(first_R), BETWEEN)])
     order = np.argsort(times, kind="stable")
     return times[order], codes[order]
 
@@ -118,7 +117,7 @@ def _decision_steps(
     order = np.argsort(start_N, kind="stable")
     start_N, place_N = start_N[order], place_N[order]
     end_N = start_N + float((predictions["end_s"] - predictions["start_s"]).max())
-    code_N = pd.Index(activities).get_indexer(pd.Index(predictions["prediction"]))[order]
+    code_N = codes_of(predictions["prediction"], activities)[order]
     meets_N = np.append(False, (start_N[1:] <= end_N[:-1] + TIME_TOLERANCE_S) & (place_N[1:] == place_N[:-1]))
     midway_N = np.append(0.0, (end_N[:-1] + start_N[1:]) / 2)  # between the centres of two windows of one length
     begins_N = ~meets_N | np.append(True, code_N[1:] != code_N[:-1])
