@@ -75,25 +75,31 @@ def estimate(difference_SR: np.ndarray, *, shared_repeats: bool = False) -> Esti
     if not len(difference_SR) or not known_SR.any(axis=1).all():
         raise ValueError("every subject needs at least one paired difference, and there must be a subject")
     difference_S = np.nanmean(difference_SR, axis=1)
-    S = len(difference_S)
-    sd = float(difference_S.std(ddof=1)) if S > 1 else None
-    interval: tuple[float, float] | None = None
-    if S >= _BOOTSTRAP_FROM:
-        interval = bootstrap_interval(difference_SR, shared_repeats=shared_repeats)
-        method = "crossed bootstrap over subjects and repeats" if shared_repeats else "bootstrap over subjects"
-    elif S > 1:
-        interval, method = t_interval(difference_S), "t over subjects"
-    else:
-        method = "none: one subject"
+    interval, method = mean_interval(difference_SR, shared_repeats=shared_repeats)
     return Estimate(
-        subjects=S,
+        subjects=len(difference_S),
         repeats=int(known_SR.sum(axis=1).max()),
         mean=float(difference_S.mean()),
-        sd=sd,
+        sd=float(difference_S.std(ddof=1)) if len(difference_S) > 1 else None,
         interval=interval,
         method=method,
         p=sign_flip_p(difference_S),
     )
+
+
+def mean_interval(difference_SR: np.ndarray, *, shared_repeats: bool = False) -> tuple[tuple[float, float] | None, str]:
+    """Return the 95 % interval of the mean of d_s, None for one subject, and how it was made.
+
+    Args:
+        difference_SR: float64 (subjects, repeats), NaN where a pair is missing; every subject has one.
+        shared_repeats: Whether a repeat has one seed for all subjects, so that repeats are resampled jointly.
+    """
+    if len(difference_SR) >= _BOOTSTRAP_FROM:
+        method = "crossed bootstrap over subjects and repeats" if shared_repeats else "bootstrap over subjects"
+        return bootstrap_interval(difference_SR, shared_repeats=shared_repeats), method
+    if len(difference_SR) > 1:
+        return t_interval(np.nanmean(difference_SR, axis=1)), "t over subjects"
+    return None, "none: one subject"
 
 
 def t_interval(difference_S: np.ndarray) -> tuple[float, float]:

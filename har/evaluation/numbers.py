@@ -17,6 +17,9 @@ _FORMATS = {
     "seconds": ".1f",
     "offset": "+.2f",  # seconds, late or early
     "span": ".2f",  # short spans, in seconds
+    "ratio": ".2f",
+    "change": "+.1f",  # differences of times
+    "value": "g",  # settings
 }
 
 
@@ -25,8 +28,8 @@ def number(value: float | None, kind: str) -> str:
 
     Args:
         value: The number; F1 and its differences as fractions. None where it is undefined.
-        kind: ``score``, ``points`` or ``size`` (hundredths), ``p``, ``count``, ``mean``, ``seconds``, ``offset`` or
-            ``span``.
+        kind: ``score``, ``points`` or ``size`` (hundredths), ``p``, ``count``, ``mean``, ``seconds``, ``offset``,
+            ``span``, ``ratio``, ``change`` (a signed difference of times) or ``value`` (a setting).
 
     Returns:
         The text; empty where the value is undefined. Never a negative zero.
