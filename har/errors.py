@@ -40,6 +40,10 @@ class RunError(HarError):
     exit_code = 1
 
 
+class DivergenceError(RunError):
+    """Training diverged. The same configuration and seed would diverge again."""
+
+
 class UsageError(HarError):
     """The command line or a configuration asks for something that cannot be done."""
 

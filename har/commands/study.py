@@ -104,7 +104,8 @@ def _overrides(settings: list[str]) -> dict[str, Any]:
 
 def _show(plan: Plan, jobs: int) -> int:
     """Say what would be run, and what of it could not."""
-    from har.study.conduct import listing, survey
+    from har.study.conduct import survey
+    from har.study.listing import listing
     from har.study.rehearsal import rehearse
 
     found = survey(plan)
@@ -125,17 +126,18 @@ def _run(plan: Plan, jobs: int) -> int:
             found = survey(plan)
             warnings = rehearse(found)
             _announce(found, jobs, warnings)
-            failures = conduct(found, jobs=jobs, stream=sys.stderr, locked=lock)
+            plan, failures = conduct(found, jobs=jobs, stream=sys.stderr, locked=lock)
             try:
                 uncounted = _judge(plan)
             finally:
                 _name(failures, plan)
     except KeyboardInterrupt:
-        done, total = finished(plan), len(plan.runs)
-        _say(f"har: interrupted; {done} of {total} runs are done and kept, the same command goes on from there.")
+        done, total = finished(plan)
+        what = "runs and trials" if plan.tuning else "runs"
+        _say(f"har: interrupted; {done} of {total} {what} are done and kept, the same command goes on from there.")
         return 130
     _name_uncounted([folder for folder in uncounted if folder not in {run.folder for run, _ in failures}])
-    return 1 if failures or uncounted else 0
+    return 1 if failures or uncounted or plan.awaiting else 0
 
 
 def _name(failures: list[tuple[PlannedRun, str]], plan: Plan) -> None:
@@ -145,7 +147,8 @@ def _name(failures: list[tuple[PlannedRun, str]], plan: Plan) -> None:
     reasons: dict[str, list[str]] = {}
     for run, error in failures:
         reasons.setdefault(error, []).append("/".join(run.label.split()))
-    _say(f"har: {len(failures)} of {len(plan.runs)} runs failed; the same command tries them again.")
+    total = len(plan.work) + len(plan.awaiting)
+    _say(f"har: {len(failures)} of {total} runs failed; the same command tries them again.")
     for error, labels in reasons.items():
         _say(f"  {', '.join(labels)}:\n    " + error.replace("\n", "\n    "))
     _say(f"  What their workers printed: {plan.folder / 'logs'}")
@@ -165,15 +168,21 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
     from har.study.progress import duration
     from har.study.record import form_change
 
-    plan, left = found.plan, len(found.to_do())
+    plan, left = found.plan, found.left
     repeats = f" x {plan.study.repeats} repeats" if plan.study.repeats > 1 else ""
     _say(
         f"{plan.study.name} on {plan.data_set}: {len(plan.study.variants)} variants x {len(plan.folds)} folds{repeats} "
-        f"= {len(plan.runs)} runs in {plan.folder}"
+        f"= {len(plan.study.variants) * len(plan.folds) * plan.study.repeats} runs in {plan.folder}"
     )
+    if plan.tuning:
+        tune = plan.tuning.tune
+        _say(
+            f"{tune.key} is tuned: {len(tune.grid)} values x {tune.inner_folds} inner folds of each, = "
+            f"{len(plan.tuning.trials)} trials, then {len(plan.tuning.own)} runs at the values chosen."
+        )
     if left:
         time = duration(found.left_s(jobs))
-        _say(f"{len(plan.runs) - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
+        _say(f"{found.total - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
     else:
         _say("All of them are done; there is nothing to run.")
     for sentence in [*form_change(plan), *damages(found), *additions(found), *warnings]:

@@ -112,14 +112,15 @@ def _reaches(gathered: Gathered, declared: Mapping[str, Any]) -> tuple[list[Reac
     reaches, left_out = [], []
     for run in runs:
         target = targets.get((run.fold, run.repeat))
-        if target is None or not _is_complete(run.curve):
+        batch_size = run.record.get("batch_size", gathered.study["protocol"].get("batch_size"))
+        if target is None or batch_size is None or not _is_complete(run.curve):
             left_out.append(run)
         else:
-            reaches.append(_reach(run, target, declared["batch_size"][run.arm]))
+            reaches.append(_reach(run, target, batch_size))
     if not left_out:
         return reaches, []
     folders = ", ".join(run.folder for run in left_out[:3]) + (" …" if len(left_out) > 3 else "")
-    why = f"{declared['reference']} has no score there to be reached, or they have no complete learning curve"
+    why = f"{declared['reference']} has no score there to be reached, or they have no complete record of it"
     count = f"{len(left_out)} of {len(runs)} runs"
     return reaches, [f"Steps to the target leave out {count} ({folders}): {why}."]
 

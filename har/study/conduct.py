@@ -10,10 +10,11 @@ from typing import Any, TextIO
 
 from har.study.execute import RUNNER, Outcome, Task, execute
 from har.study.plan import Plan
-from har.study.progress import Progress, duration
+from har.study.progress import Progress
 from har.study.record import check_folds, command_line, save_plan
-from har.study.runs import PlannedRun
-from har.study.states import State, clear, lacking, lost_files, read_record, states
+from har.study.runs import PlannedRun, Trial
+from har.study.states import State, clear, has_diverged, lacking, lost_files, read_record, states
+from har.study.tuning import settle
 
 # Seconds of one optimiser step and of the rest of a run (indexing, prediction), for an estimate before any run has
 # ended: three convolutions of 64 filters, batches of 64 windows of 200 samples, an evaluation every 50 steps, as
@@ -30,8 +31,8 @@ class Survey:
     """A plan held against what is on the disk.
 
     Attributes:
-        plan: The plan.
-        states: One state per run of the plan.
+        plan: The plan; where a setting is tuned, with what its trials have come to.
+        states: One state per run and trial, in the order of `Plan.work`.
         expected_s: Expected wall time of a whole run, in seconds.
         basis: What `expected_s` is based on, in words.
     """
@@ -42,14 +43,26 @@ class Survey:
     basis: str
 
     def to_do(self) -> list[tuple[PlannedRun, State]]:
-        """Return the runs that are not done, in their order, with their states."""
-        pairs = zip(self.plan.runs, self.states, strict=True)
-        return [(run, state) for run, state in pairs if state is not State.DONE]
+        """Return the runs and trials that can be made now, in their order, with their states."""
+        return [(run, state) for run, state in self.pairs() if not state.is_settled]
+
+    def pairs(self) -> list[tuple[PlannedRun, State]]:
+        """Return every run and trial with its state."""
+        return list(zip(self.plan.work, self.states, strict=True))
+
+    @property
+    def left(self) -> int:
+        """Number of runs and trials to be made, those that wait for others included."""
+        return len(self.to_do()) + len(self.plan.awaiting)
+
+    @property
+    def total(self) -> int:
+        """Number of all runs and trials."""
+        return len(self.states) + len(self.plan.awaiting)
 
     def left_s(self, jobs: int) -> float:
         """Return the expected seconds until all runs are done, with `jobs` at a time."""
-        count = len(self.to_do())
-        return self.expected_s * count / max(min(jobs, count), 1)
+        return self.expected_s * self.left / max(min(jobs, self.left), 1)
 
 
 def survey(plan: Plan) -> Survey:
@@ -59,23 +72,27 @@ def survey(plan: Plan) -> Survey:
         plan: The plan.
 
     Returns:
-        The state of every run, and an estimate of a run's time.
+        The state of every run and trial, and an estimate of a run's time.
 
     Raises:
         UsageError: A finished run was made with other settings, data or split, or the folder has other folds.
         DataError: The record of a run, or the store, is damaged.
+        LeakageError: A finished trial has seen a test subject of its fold.
     """
     from har.training.record import identity  # heavy: torch and Lightning
 
     check_folds(plan)
-    found = states(plan.runs, [identity(run.config) for run in plan.runs])
+    trials = plan.tuning.trials if plan.tuning else ()
+    of_trials = states(trials, identity)
+    plan = settle(plan, {trial.folder: state for trial, state in zip(trials, of_trials, strict=True)})
+    found = (*states(plan.runs, identity), *of_trials)
     expected_s, basis = _expected(plan, found)
-    return Survey(plan, tuple(found), expected_s, basis)
+    return Survey(plan, found, expected_s, basis)
 
 
 def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
     """Return the expected seconds of a run, and what that is based on."""
-    done = [run for run, state in zip(plan.runs, found, strict=True) if state is State.DONE]
+    done = [run for run, state in zip(plan.work, found, strict=True) if state is State.DONE]
     records = [read_record(run.folder) or {} for run in done]
     seconds = [record["seconds"] for record in records if "seconds" in record]
     if seconds:
@@ -90,11 +107,10 @@ def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
 
 def damages(found: Survey) -> list[str]:
     """Return one sentence for each finished run that has lost results: it will be made again, which is never silent."""
-    pairs = zip(found.plan.runs, found.states, strict=True)
     return [
         f"{run.folder} is finished but damaged ({', '.join(lost_files(run))} missing or cut off); "
         "it is deleted and made again from the start."
-        for run, state in pairs
+        for run, state in found.pairs()
         if state is State.DAMAGED
     ]
 
@@ -111,8 +127,10 @@ def additions(found: Survey) -> list[str]:
 
 def conduct(
     found: Survey, *, jobs: int, stream: TextIO, locked: int, runner: str = RUNNER
-) -> list[tuple[PlannedRun, str]]:
-    """Run what is missing. The caller holds the study's lock since before the survey.
+) -> tuple[Plan, list[tuple[PlannedRun, str]]]:
+    """Run what is missing: first what is known, then what the trials have chosen.
+
+    The caller holds the study's lock since before the survey.
 
     Args:
         found: The plan, held against the disk.
@@ -122,22 +140,43 @@ def conduct(
         runner: ``module:function`` that makes a run.
 
     Returns:
-        The runs that failed, in the order of the plan, each with its error.
+        The plan with all that the trials have chosen, and the runs that failed, in the order of the plan, each with its
+        error.
 
     Raises:
         UsageError: The study folder was begun with other folds, or a run folder holds something else.
+        LeakageError: A trial has seen a test subject of its fold.
         KeyboardInterrupt: On Ctrl-C, when every worker has been stopped.
     """
-    plan = found.plan
-    save_plan(plan)
-    to_do = found.to_do()
+    progress = Progress(
+        stream, total=found.total, done=found.total - found.left, jobs=jobs, expected_s=found.expected_s
+    )
+    pool: dict[str, Any] = {"jobs": jobs, "runner": runner, "inherited": (locked,)}
+    logs = found.plan.folder / "logs"
+    save_plan(found.plan)
+    try:
+        tried = found.to_do()
+        failures = _make(found.plan, tried, progress, logs=logs, **pool)
+        if found.plan.awaiting:
+            found = survey(found.plan)
+            save_plan(found.plan)
+            folders = {run.folder for run, _ in tried}
+            chosen = [(run, state) for run, state in found.to_do() if run.folder not in folders]
+            failures += _make(found.plan, chosen, progress, logs=logs / "own", **pool)
+    finally:
+        progress.close()
+    return found.plan, failures
+
+
+def _make(
+    plan: Plan, to_do: Sequence[tuple[PlannedRun, State]], progress: Progress, **pool: Any
+) -> list[tuple[PlannedRun, str]]:
+    """Make some runs with a pool of workers; return those that failed, in their order, each with its error."""
     for run, state in to_do:
         if state not in _GOES_ON:
             clear(run, state)
     tasks = [_task(plan, run, state) for run, state in to_do]
     runs = {task.folder: run for task, (run, _) in zip(tasks, to_do, strict=True)}
-    done = len(plan.runs) - len(tasks)
-    progress = Progress(stream, total=len(plan.runs), done=done, jobs=jobs, expected_s=found.expected_s)
 
     def report(outcome: Outcome) -> None:
         run = runs[outcome.task.folder]
@@ -146,30 +185,22 @@ def conduct(
         else:
             progress.failed(run.label, outcome.error)
 
-    try:
-        outcomes = execute(
-            tasks,
-            jobs=jobs,
-            logs=plan.folder / "logs",
-            runner=runner,
-            inherited=(locked,),
-            on_finish=report,
-            on_tick=progress.tick,
-        )
-    finally:
-        progress.close()
+    outcomes = execute(tasks, on_finish=report, on_tick=progress.tick, **pool)
     errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error is not None}
-    return [(run, errors[folder]) for folder, run in runs.items() if folder in errors]
+    return [(run, errors[folder]) for folder, run in runs.items() if folder in errors and not has_diverged(run)]
 
 
-def finished(plan: Plan) -> int:
-    """Return how many runs of a plan have been finished, by their records alone."""
-    return sum((read_record(run.folder) or {}).get("status") == "done" for run in plan.runs)
+def finished(plan: Plan) -> tuple[int, int]:
+    """Return how many runs and trials of a plan have been finished, by their records alone, and how many there are."""
+    places = (*plan.declared, *(plan.tuning.trials if plan.tuning else ()))
+    return sum((read_record(place.folder) or {}).get("status") == "done" for place in places), len(places)
 
 
 def _task(plan: Plan, run: PlannedRun, state: State) -> Task:
     """Return what a worker is told about a run."""
     facts = {"study": plan.study.name, "variant": run.variant, "repeat": run.repeat, "command": command_line(plan)}
+    if isinstance(run, Trial):
+        facts["trial"] = {"fold": run.outer.name, run.key: run.value}
     return Task(str(run.folder), run.config, state in _GOES_ON, facts)
 
 
@@ -180,33 +211,3 @@ def _score(folder: Path) -> str:
         return f"macro F1 {scores['macro_f1']:.3f}"
     except (OSError, ValueError, KeyError, TypeError):
         return "no score"
-
-
-def listing(found: Survey, jobs: int) -> str:
-    """Return what ``--dry-run`` prints: every run with its state, and the estimated time."""
-    pairs = list(zip(found.plan.runs, found.states, strict=True))
-    widths = [max(len(text) for text in column) for column in zip(*(_columns(run) for run, _ in pairs), strict=True)]
-    lines = []
-    for run, state in pairs:
-        cells = [text.ljust(width) for text, width in zip(_columns(run), widths, strict=True)]
-        lines.append("  ".join([*cells, str(state)]))
-    done = len(pairs) - len(found.to_do())
-    left = f"about {duration(found.left_s(jobs))} with {jobs} at a time" if found.to_do() else "nothing to do"
-    return "\n".join(
-        [
-            *lines,
-            "",
-            *damages(found),
-            *additions(found),
-            f"{done} of {len(pairs)} runs are done: {left}.",
-            *_basis(found),
-        ]
-    )
-
-
-def _basis(found: Survey) -> list[str]:
-    return [f"Estimate: {found.basis}."] if found.to_do() else []
-
-
-def _columns(run: PlannedRun) -> tuple[str, str, str]:
-    return run.variant, run.fold.name, f"repeat-{run.repeat}"

@@ -29,6 +29,10 @@ GOVERNED = (
 )
 
 
+# How the names of variants at their own tuned values end.
+OWN = "-own"
+
+
 @dataclass(frozen=True)
 class Contrast:
     """A declared comparison: the score of `a` minus that of `b`, each VARIANT or VARIANT@INFERENCE, over subjects."""
@@ -56,6 +60,34 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Tune:
+    """A setting that is tuned for each variant in each fold, on the fold's training and validation subjects.
+
+    Attributes:
+        key: The setting, dotted, such as ``"model.learning_rate"``.
+        grid: The values that are tried, ascending.
+        inner_folds: Trials of each value.
+    """
+
+    key: str
+    grid: tuple[float, ...]
+    inner_folds: int
+
+    @property
+    def trials(self) -> int:
+        """Trials of one variant in one fold, the same for every variant."""
+        return len(self.grid) * self.inner_folds
+
+
+@dataclass(frozen=True)
+class Target:
+    """What training is timed by: a share of the best validation macro F1 of one variant in the same fold and repeat."""
+
+    reference: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Study:
     """A study file, checked.
 
@@ -70,6 +102,8 @@ class Study:
         short: Names of the variants of the short form; empty where there is none.
         is_short: Whether this is the short form (`short_form`).
         data_sets: Name of a data set to dotted overrides of the base on it.
+        tune: What is tuned, if anything is.
+        target: What training is timed by, if it is.
     """
 
     name: str
@@ -86,6 +120,24 @@ class Study:
     short: tuple[str, ...] = ()
     is_short: bool = False
     data_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tune: Tune | None = None
+    target: Target | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Every variant that is judged: those declared, and where something is tuned each again at its own value."""
+        return names_of(self.variants, self.tune)
+
+
+def own_name(variant: str) -> str:
+    """Return the name of a variant at the value that was tuned for it."""
+    return f"{variant}{OWN}"
+
+
+def names_of(variants: Iterable[str], tune: Tune | None) -> list[str]:
+    """Return the names that some variants are judged under; see `Study.names`."""
+    variants = list(variants)
+    return [*variants, *(own_name(name) for name in variants if tune is not None)]
 
 
 def short_form(study: Study) -> Study:
@@ -99,7 +151,8 @@ def short_form(study: Study) -> Study:
     if not study.short:
         raise UsageError(f"{study.file} has no short form.", "Leave --short out, or add short: [VARIANT, …] to it.")
     variants = {name: own for name, own in study.variants.items() if name in study.short}
-    return replace(study, variants=variants, contrasts=among(study.contrasts, study.short), is_short=True)
+    short = replace(study, variants=variants, is_short=True)
+    return replace(short, contrasts=among(study.contrasts, short.names))
 
 
 def among(contrasts: Iterable[Contrast], variants: Iterable[str]) -> tuple[Contrast, ...]:

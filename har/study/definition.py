@@ -14,6 +14,9 @@
     inferences: [running, population]        # optional; then a contrast may also name every@population
     short: [input, every]                    # optional: variants of the short form, and the contrasts among them
     data_sets: {hapt: {data.window_s: 2.56}} # optional: overrides of the base on that data set, or a file of them
+    tune: {key: model.learning_rate, grid: [0.0003, 0.001, 0.003], inner_folds: 2}
+                                             # optional: then there is also every-own, at the value tuned for it
+    target: {reference: input, share: 0.98}  # optional: how long training takes to reach the best score of that variant
 
 Every mistake of a file is found before it is refused, so that one reading is enough to mend it.
 """
@@ -29,13 +32,25 @@ from har.errors import UsageError, candidates
 from har.evaluation.arms import RUNNING, arms
 from har.norms.inferences import check
 from har.strict_yaml import read_yaml
-from har.study.declared import Contrast, Protocol, Study, among, is_safe_name, override_problem, set_by_variant
+from har.study.declared import (
+    Contrast,
+    Protocol,
+    Study,
+    Target,
+    Tune,
+    among,
+    is_safe_name,
+    names_of,
+    override_problem,
+    set_by_variant,
+)
+from har.study.tune_keys import read_target, read_tune
 
 # A split of a card, as opposed to the path of a file: no slash and no ending.
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 _REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
-_OPTIONAL = ("repeats", "seed", "notes", "inferences", "short", "data_sets")
+_OPTIONAL = ("repeats", "seed", "notes", "inferences", "short", "data_sets", "tune", "target")
 _PROTOCOL = ("folds", "fold_count", "validation_subjects")
 _CONTRAST = ("a", "b", "primary")
 
@@ -83,7 +98,9 @@ class _Reading:
         self.problems.extend(f"'{key}' is missing." for key in _REQUIRED if key not in self.value)
         variants = self._variants()
         inferences = self._inferences()
-        contrasts = self._contrasts(arms(variants, inferences))
+        tune = self._tune(variants)
+        contrasts = self._contrasts(arms(names_of(variants, tune), inferences))
+        short = self._short(variants, contrasts, tune)
         return Study(
             name=self._name(),
             question=self._text("question"),
@@ -96,8 +113,10 @@ class _Reading:
             contrasts=contrasts,
             notes=self._notes(),
             inferences=inferences,
-            short=self._short(variants, contrasts),
+            short=short,
             data_sets=self._data_sets(variants),
+            tune=tune,
+            target=self._target(names_of(variants, tune), names_of(short, tune)),
         )
 
     def _keys(self, mapping: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
@@ -239,7 +258,9 @@ class _Reading:
             self.problems.append(f"contrast {number}: primary is {primary!r}; it must be true or false.")
         return Contrast(str(item.get("a")), str(item.get("b")), primary is True)
 
-    def _short(self, variants: Mapping[str, Any], contrasts: tuple[Contrast, ...]) -> tuple[str, ...]:
+    def _short(
+        self, variants: Mapping[str, Any], contrasts: tuple[Contrast, ...], tune: Tune | None
+    ) -> tuple[str, ...]:
         given = self.value.get("short", [])
         if not isinstance(given, list) or ("short" in self.value and not given):
             self.problems.append(f"short is {given!r}; it must be a list of variants such as [input, every].")
@@ -248,9 +269,23 @@ class _Reading:
         self.problems.extend(f"short: no variant is named {name!r}. {candidates(name, variants)}" for name in strangers)
         if len(set(map(str, given))) < len(given):
             self.problems.append(f"short {given!r} names a variant twice.")
-        if given and not strangers and not any(found.primary for found in among(contrasts, given)):
+        if given and not strangers and not any(found.primary for found in among(contrasts, names_of(given, tune))):
             self.problems.append("short: both variants of the primary contrast must be in it.")
         return tuple(map(str, given))
+
+    def _tune(self, variants: Mapping[str, dict[str, Any]]) -> Tune | None:
+        if "tune" not in self.value:
+            return None
+        tune, problems = read_tune(self.value["tune"], variants)
+        self.problems.extend(problems)
+        return tune
+
+    def _target(self, names: list[str], short: list[str]) -> Target | None:
+        if "target" not in self.value:
+            return None
+        target, problems = read_target(self.value["target"], names, short)
+        self.problems.extend(problems)
+        return target
 
     def _data_sets(self, variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         given, where = self.value.get("data_sets", {}), "data_sets"

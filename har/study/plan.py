@@ -8,15 +8,16 @@ folder makes the same run again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from har.datasets.registry import card_names, get_card
 from har.errors import UsageError, unknown
 from har.files import runs_root
-from har.study.declared import Study, is_safe_name, override_problem, set_by_variant
-from har.study.runs import PlannedRun, fill, run_seed
+from har.study.declared import Study, Tune, is_safe_name, override_problem, own_name, set_by_variant
+from har.study.runs import Place, PlannedRun, fill, run_folder, run_seed
+from har.study.trials import Tuning, lay_out
 from har.windows.prepare import open_store, prepare, store_folder
 from har.windows.splits import Fold
 
@@ -48,8 +49,10 @@ class Plan:
         folder: The study folder, ``<runs>/<study>/<data set>``.
         folds: The folds, in order.
         runs: The runs in the order they are started: all variants of a fold, then the next fold, so that what is
-            there after an interruption is paired.
+            there after an interruption is paired. Where a setting is tuned, those at a value of their own come last,
+            and only where it has been chosen (`har.study.tuning.settle`).
         options: What was asked for beside the study file.
+        tuning: What is tuned, with its trials, if anything is.
     """
 
     study: Study
@@ -58,6 +61,23 @@ class Plan:
     folds: tuple[Fold, ...]
     runs: tuple[PlannedRun, ...]
     options: Options
+    tuning: Tuning | None = None
+
+    @property
+    def work(self) -> tuple[PlannedRun, ...]:
+        """Everything whose configuration is known, in the order in which it is started: runs, then trials."""
+        return (*self.runs, *(self.tuning.trials if self.tuning else ()))
+
+    @property
+    def awaiting(self) -> tuple[Place, ...]:
+        """The runs that wait for their trials."""
+        planned = {run.folder for run in self.runs}
+        return tuple(place for place in (self.tuning.own if self.tuning else ()) if place.folder not in planned)
+
+    @property
+    def declared(self) -> tuple[Place, ...]:
+        """Every run that is judged in the end, whether its configuration is known or not."""
+        return (*self.runs, *self.awaiting)
 
 
 def make_plan(study: Study, options: Options | None = None) -> Plan:
@@ -77,10 +97,32 @@ def make_plan(study: Study, options: Options | None = None) -> Plan:
     options = options or Options()
     _check_overrides(study, options.overrides or {})
     data_set = _data_set(study, options)
-    configs = _configs(study, options, overrides_on(data_set, study, options))
+    overrides = overrides_on(data_set, study, options)
+    configs = _configs(study, options, overrides)
     folds = _folds(study, data_set, options)
     folder = runs_root(options.runs) / study.name / data_set
-    return Plan(study, data_set, folder, folds, _runs(study, configs, folds, folder), options)
+    plan = Plan(study, data_set, folder, folds, _runs(study, configs, folds, folder), options)
+    return plan if study.tune is None else replace(plan, tuning=_tuning(plan, study.tune, overrides))
+
+
+def _tuning(plan: Plan, tune: Tune, overrides: Mapping[str, Any]) -> Tuning:
+    """Return what a plan has more where a setting is tuned. Every value is checked for every variant."""
+    matched: Any = plan.runs[0].config
+    for part in tune.key.split("."):
+        matched = matched.get(part) if isinstance(matched, dict) else None
+    tuned = {value: _configs(plan.study, plan.options, {**overrides, tune.key: value}) for value in tune.grid}
+    if not isinstance(matched, (int, float)) or isinstance(matched, bool):
+        raise UsageError(
+            f"{tune.key}, which {plan.study.file} tunes, is {matched!r} in {plan.study.base}: no number to match.",
+            f"Give it one there, or with --set {tune.key}=…",
+        )
+    own = tuple(
+        Place(name, run.fold, run.repeat, run_folder(plan.folder, name, run.fold.name, run.repeat))
+        for run in plan.runs
+        for name in [own_name(run.variant)]
+    )
+    trials = lay_out(plan.study, tune, tuned, plan.folds, plan.folder)
+    return Tuning(tune, matched, tuned, trials, own)
 
 
 def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
@@ -159,7 +201,7 @@ def _runs(
     for repeat in range(study.repeats):
         for fold in folds:
             for variant, config in configs.items():
-                place = folder / variant / fold.name / f"repeat-{repeat}"
+                place = run_folder(folder, variant, fold.name, repeat)
                 filled = fill(config, fold.name, run_seed(study.seed, fold.name, repeat))
                 runs.append(PlannedRun(variant, fold, repeat, place, filled))
     return tuple(runs)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from har.errors import UsageError
 from har.files import write_json
+from har.study.declared import Study, own_name
 from har.study.plan import Plan, overrides_on
-from har.windows.splits import load_folds, save_folds
+from har.study.trials import INNER_FOLDS, Tuning, inner_folds_of
+from har.study.tuning import TUNING, tuning_notes, tuning_record
+from har.windows.splits import Fold, load_folds, save_folds
+
+FOLDS = "folds.json"
 
 # What the report's protocol box shows: settings that hold for every run. A setting that variants differ in is no part
 # of the protocol and is left out.
@@ -33,7 +39,10 @@ def save_plan(plan: Plan) -> None:
         UsageError: The folder has other folds from an earlier start.
     """
     check_folds(plan)
-    save_folds(plan.folder / "folds.json", list(plan.folds))
+    save_folds(plan.folder / FOLDS, plan.folds)
+    if plan.tuning is not None:
+        save_folds(plan.folder / INNER_FOLDS, inner_folds_of(plan.tuning))
+        write_json(plan.folder / TUNING, tuning_record(plan.tuning))
     write_json(plan.folder / "study.json", record(plan))
 
 
@@ -41,18 +50,24 @@ def check_folds(plan: Plan) -> None:
     """Refuse a study folder that was begun with other folds: its runs could not be paired with new ones.
 
     Raises:
-        UsageError: When ``folds.json`` is there and differs.
+        UsageError: When ``folds.json``, or ``inner-folds.json`` of a study that tunes, is there and differs.
     """
-    path = plan.folder / "folds.json"
+    _check_folds(plan.folder / FOLDS, plan.folds)
+    if plan.tuning is not None:
+        _check_folds(plan.folder / INNER_FOLDS, inner_folds_of(plan.tuning))
+
+
+def _check_folds(path: Path, folds: Iterable[Fold]) -> None:
+    """Refuse other folds than those that a file holds, where it is there."""
     if not path.exists():
         return
     before = {fold.name: fold for fold in load_folds(path)}
-    now = {fold.name: fold for fold in plan.folds}
+    now = {fold.name: fold for fold in folds}
     if before != now:
         name = next(name for name in (*now, *before) if before.get(name) != now.get(name))
         raise UsageError(
             f"{path} has other folds than are asked for now (first difference: {name}).",
-            f"Use another place with --runs FOLDER, or delete {plan.folder} to begin anew.",
+            f"Use another place with --runs FOLDER, or delete {path.parent} to begin anew.",
         )
 
 
@@ -82,11 +97,13 @@ def record(plan: Plan) -> dict[str, Any]:
         "data_set": plan.data_set,
         "base": Path(os.path.normpath(study.base)).as_posix(),
         "file": study.file.as_posix(),
-        "variants": study.variants,
+        "variants": _variants(study),
         "form": _form(plan),
         "overrides": overrides_on(plan.data_set, study, plan.options),
         "contrasts": [asdict(contrast) for contrast in study.contrasts],
         "inferences": list(study.inferences),
+        **({"tuning": _tuning(plan.tuning)} if plan.tuning else {}),
+        **({"target": asdict(study.target)} if study.target else {}),
         "repeats": study.repeats,
         "seed": study.seed,
         "folds": [fold.record() for fold in plan.folds],
@@ -98,11 +115,25 @@ def record(plan: Plan) -> dict[str, Any]:
                 "repeat": run.repeat,
                 "folder": run.folder.relative_to(plan.folder).as_posix(),
             }
-            for run in plan.runs
+            for run in plan.declared
         ],
         "notes": [*study.notes, *caveats(plan)],
         "command": command_line(plan),
     }
+
+
+def _variants(study: Study) -> dict[str, dict[str, Any]]:
+    """Return every variant that is judged, with its overrides."""
+    if study.tune is None:
+        return study.variants
+    tuned = {own_name(name): {**own, study.tune.key: "tuned in each fold"} for name, own in study.variants.items()}
+    return {**study.variants, **tuned}
+
+
+def _tuning(tuning: Tuning) -> dict[str, Any]:
+    """Return what is tuned, and which variant is which other one at its own value."""
+    own = {choice: own_name(choice) for choice in dict.fromkeys(trial.variant for trial in tuning.trials)}
+    return {"key": tuning.tune.key, "matched": tuning.matched, "own": own}
 
 
 def protocol_of(plan: Plan) -> dict[str, Any]:
@@ -110,8 +141,13 @@ def protocol_of(plan: Plan) -> dict[str, Any]:
     shared = {key: value for key, value in asdict(plan.study.protocol).items() if value is not None}
     if plan.study.short:
         shared["form"] = f"{_form(plan)}, {len(plan.study.variants)} variants"
+    tune = plan.study.tune
+    if tune is not None:
+        shared["tuned"] = f"{tune.key}, {tune.trials} trials per variant and fold ({TUNING})"
     for section, keys in _PROTOCOL_KEYS.items():
         for key in keys:
+            if tune is not None and tune.key == f"{section}.{key}":
+                continue
             values = [run.config[section].get(key) for run in plan.runs]
             if all(value == values[0] for value in values):
                 shared[key] = values[0]
@@ -134,14 +170,17 @@ def caveats(plan: Plan) -> list[str]:
         )
     else:
         notes.append(f"{study.repeats} repeats per fold were used, each with a seed of its own.")
+    return notes + (tuning_notes(plan.tuning) if plan.tuning else [_learning_rates(plan)])
+
+
+def _learning_rates(plan: Plan) -> str:
+    """Say at which learning rates a study that tunes nothing was made."""
     rates = {run.variant: run.config["model"]["learning_rate"] for run in plan.runs}
     if len(set(rates.values())) == 1:
         rate = next(iter(rates.values()))
-        notes.append(f"The learning rate was matched: {rate:g} for every variant, tuned for none of them.")
-    else:
-        listed = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
-        notes.append(f"The variants have learning rates of their own: {listed}.")
-    return notes
+        return f"The learning rate was matched: {rate:g} for every variant, tuned for none of them."
+    listed = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
+    return f"The variants have learning rates of their own: {listed}."
 
 
 def command_line(plan: Plan, repeats: int | None = None, *, whole: bool = False) -> str:

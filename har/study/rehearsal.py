@@ -2,17 +2,23 @@
 
 A window longer than every recording, an unknown activity or a norm behind the last convolution would otherwise fail all
 runs of a study, one after the other. For each fold the data are set up; for each variant one network and one trainer
-are built, since those depend on the fold in hardly anything.
+are built, since those depend on the fold in hardly anything. Trials of a setting are tried likewise, on their inner
+folds, which lie in a temporary file: a rehearsal writes nothing that stays.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from har.errors import HarError
 from har.study.conduct import Survey
-from har.study.runs import PlannedRun
+from har.study.plan import Plan
+from har.study.runs import PlannedRun, Trial
+from har.study.trials import INNER_FOLDS, inner_folds_of
+from har.windows.splits import save_folds
 
 if TYPE_CHECKING:
     from har.training.datamodule import HarDataModule
@@ -31,21 +37,38 @@ def rehearse(found: Survey) -> list[str]:
     Raises:
         HarError: No run of a variant could begin; the error of its first one, with the variant's name.
     """
-    rehearsal = _Rehearsal()
     failures: dict[tuple[str, str], HarError] = {}
-    for runs in _by_fold(found).values():
-        data: dict[str, HarDataModule] = {}
-        for run in runs:
-            try:
-                rehearsal.check(run, data)
-            except HarError as error:
-                failures[run.variant, run.fold.name] = error
-    for variant in found.plan.study.variants:
-        own = [error for (name, _), error in failures.items() if name == variant]
-        if len(own) == len(found.plan.folds):
-            own[0].add_note(f"all runs of variant {variant!r} would fail; nothing was started")
-            raise own[0]
+    with TemporaryDirectory() as place:
+        rehearsal = _Rehearsal(_inner_folds(found.plan, Path(place)))
+        for runs in _by_fold(found).values():
+            data: dict[str, HarDataModule] = {}
+            for run in runs:
+                try:
+                    rehearsal.check(run, data)
+                except HarError as error:
+                    failures[run.variant, run.fold.name] = error
+    outer = [fold.name for fold in found.plan.folds]
+    inner = [fold.name for fold in inner_folds_of(found.plan.tuning)] if found.plan.tuning else []
+    for what, folds in (("runs", outer), ("trials", inner)):
+        _refuse(what, folds, found.plan.study.names, failures)
     return _sentences(failures)
+
+
+def _refuse(what: str, folds: list[str], variants: list[str], failures: dict[tuple[str, str], HarError]) -> None:
+    """Raise the first error of a variant that cannot begin on any of some folds."""
+    for variant in variants:
+        own = [failures[variant, fold] for fold in folds if (variant, fold) in failures]
+        if own and len(own) == len(folds):
+            own[0].add_note(f"all {what} of variant {variant!r} would fail; nothing was started")
+            raise own[0]
+
+
+def _inner_folds(plan: Plan, place: Path) -> Path:
+    """Write the inner folds of a plan, if it has some, into a folder that is there for the rehearsal alone."""
+    file = place / INNER_FOLDS
+    if plan.tuning is not None:
+        save_folds(file, inner_folds_of(plan.tuning))
+    return file
 
 
 def _by_fold(found: Survey) -> dict[str, list[PlannedRun]]:
@@ -65,9 +88,14 @@ def _sentences(failures: dict[tuple[str, str], HarError]) -> list[str]:
 
 
 class _Rehearsal:
-    """Networks by variant, and which of them have been built."""
+    """Networks by variant, and which of them have been built.
 
-    def __init__(self) -> None:
+    Args:
+        inner_folds: Where trials find their folds; a study that was not begun has no such file yet.
+    """
+
+    def __init__(self, inner_folds: Path) -> None:
+        self._inner_folds = inner_folds
         self._parts: dict[str, tuple[HarModule, dict[str, Any]]] = {}
         self._built: set[str] = set()
 
@@ -80,9 +108,12 @@ class _Rehearsal:
         """
         from har.training.datamodule import HarDataModule, training_batches
 
-        key = json.dumps(run.config["data"], sort_keys=True)
+        settings = run.config["data"]
+        if isinstance(run, Trial):
+            settings = {**settings, "folds": str(self._inner_folds)}
+        key = json.dumps(settings, sort_keys=True)
         if key not in set_up:
-            data = HarDataModule(**run.config["data"])
+            data = HarDataModule(**settings)
             data.setup()
             set_up[key] = data
         data = set_up[key]

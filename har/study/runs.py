@@ -12,27 +12,61 @@ from har.windows.splits import Fold
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """One run of a study.
+class Place:
+    """Where a run of a study stands.
 
     Attributes:
         variant: Name of the variant.
         fold: Its training, validation and test subjects.
         repeat: Number of the repeat, from 0.
         folder: The run folder.
-        config: The complete configuration.
     """
 
     variant: str
     fold: Fold
     repeat: int
     folder: Path
-    config: dict[str, Any]
 
     @property
     def label(self) -> str:
         """Return the run in words, as progress and lists show it."""
         return f"{self.variant}  {self.fold.name}  repeat-{self.repeat}"
+
+
+@dataclass(frozen=True)
+class PlannedRun(Place):
+    """One run of a study.
+
+    Attributes:
+        config: The complete configuration.
+    """
+
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial(PlannedRun):
+    """A run that only helps to choose the value of a setting; its fold is an inner one.
+
+    Attributes:
+        outer: The fold that the value is for; its test subjects are not in the inner fold.
+        key: The setting, dotted.
+        value: The value that is tried.
+    """
+
+    outer: Fold
+    key: str
+    value: float
+
+    @property
+    def label(self) -> str:
+        """Return the trial in words."""
+        return f"{self.variant}  {self.fold.name}  {self.key}={self.value:g}"
+
+
+def run_folder(study: Path, variant: str, fold: str, repeat: int) -> Path:
+    """Return the folder of a run below its study's."""
+    return study / variant / fold / f"repeat-{repeat}"
 
 
 def run_seed(study_seed: int, fold: str, repeat: int) -> int:

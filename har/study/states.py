@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from har.evaluation.predictions import predictions_file
 from har.evaluation.probes import PROBES
 from har.evaluation.scores import scores_file
 from har.norms.inferences import RUNNING
-from har.study.runs import PlannedRun
+from har.study.runs import PlannedRun, Trial
+from har.windows.splits import Fold
 
 _SHOWN_KEYS = 5
 _PARQUET = b"PAR1"  # the first and the last four bytes of every Parquet file
@@ -37,6 +38,7 @@ class State(enum.StrEnum):
     LACKING: finished likewise, but without some of the inferences asked for; these are predicted, nothing is trained.
     CUT_OFF: interrupted; goes on from its last checkpoint.
     FAILED: ended with an error; is made again from the start.
+    DIVERGED: a trial whose training diverged, as it would again: that is its outcome.
     MISSING: not begun, or nothing of use is left of it.
     """
 
@@ -45,15 +47,25 @@ class State(enum.StrEnum):
     LACKING = "lacks predictions"
     CUT_OFF = "cut off"
     FAILED = "failed"
+    DIVERGED = "diverged"
     MISSING = "missing"
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be made."""
+        return self in (State.DONE, State.DIVERGED)
 
-def states(runs: Sequence[PlannedRun], identities: Sequence[Mapping[str, str]]) -> list[State]:
+
+Identity = Callable[[dict[str, Any], Fold], Mapping[str, str]]
+
+
+def states(runs: Iterable[PlannedRun], identity: Identity) -> list[State]:
     """Look at every run's folder.
 
     Args:
         runs: The planned runs.
-        identities: For each run, the hashes of configuration, data and split that it must have.
+        identity: Returns the hashes of configuration, data and split that a run must have. Is asked only about runs
+            that have been begun, since it reads the store.
 
     Returns:
         One state per run.
@@ -62,14 +74,15 @@ def states(runs: Sequence[PlannedRun], identities: Sequence[Mapping[str, str]]) 
         UsageError: A finished run was made with something else; names the run, what differs and the settings.
         DataError: A run's record is damaged.
     """
-    return [state_of(run, wanted) for run, wanted in zip(runs, identities, strict=True)]
+    return [_state(run, identity) for run in runs]
 
 
-def state_of(run: PlannedRun, wanted: Mapping[str, str]) -> State:
+def _state(run: PlannedRun, identity: Identity) -> State:
     """Return the state of one run; see `states`."""
     record = read_record(run.folder)
     if record is None:
         return State.MISSING
+    wanted = identity(run.config, run.fold)
     differing = [name for name, value in wanted.items() if record.get("hashes", {}).get(name) != value]
     other_probes = record.get("probes") != run.config.get("probes")
     if record["status"] == "done":
@@ -81,9 +94,14 @@ def state_of(run: PlannedRun, wanted: Mapping[str, str]) -> State:
             return State.DAMAGED
         return State.LACKING if lacking(run) else State.DONE
     if record["status"] == "failed":
-        return State.FAILED
+        return State.DIVERGED if has_diverged(run) and not differing else State.FAILED
     resumable = not (differing or other_probes) and _is_whole(run.folder / "checkpoints" / "last.ckpt")
     return State.CUT_OFF if resumable else State.MISSING
+
+
+def has_diverged(run: PlannedRun) -> bool:
+    """Return whether a run is a trial whose training diverged, which is an outcome and no failure."""
+    return isinstance(run, Trial) and (read_record(run.folder) or {}).get("diverged") is True
 
 
 def lacking(run: PlannedRun) -> list[str]:

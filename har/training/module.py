@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional
 
-from har.errors import RunError, UsageError
+from har.errors import DivergenceError, UsageError
 from har.evaluation.measures import macro_f1
 from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
@@ -198,7 +198,7 @@ class HarModule(pl.LightningModule):
         """Log loss and macro F1 (policy ``present``, over all validation windows together).
 
         Raises:
-            RunError: When the loss is no longer a number: training has diverged.
+            DivergenceError: When the loss is no longer a number.
         """
         counts_KK = self._confusion_KK.cpu().numpy()
         self.validation_scores = {
@@ -206,7 +206,7 @@ class HarModule(pl.LightningModule):
             MONITOR: macro_f1(counts_KK, "present"),
         }
         if not math.isfinite(self.validation_scores["validation_loss"]):
-            raise RunError(
+            raise DivergenceError(
                 f"training diverged: the validation loss is not finite at step {self.global_step}.",
                 "Lower model.learning_rate, or scale the input (model.scaling).",
             )

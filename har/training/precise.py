@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from har.errors import DataError, RunError
+from har.errors import DataError, DivergenceError
 from har.norms.statistics import replaced
 from har.training.statistics import training_statistics
 
@@ -31,14 +31,14 @@ class PreciseValidation(Callback):
         """Measure, and put the exact statistics in.
 
         Raises:
-            RunError: When they are not finite: training has diverged.
+            DivergenceError: When they are not finite: training has diverged.
         """
         module = cast("HarModule", pl_module)
         assert module.data is not None  # noqa: S101 - whoever validates has set it
         try:
             found = training_statistics("population", module, module.data, trainer.global_step)
         except DataError as error:
-            raise RunError(
+            raise DivergenceError(
                 f"training diverged at step {trainer.global_step}: {error.what}",
                 "Lower model.learning_rate, or scale the input (model.scaling).",
             ) from None

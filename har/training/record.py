@@ -36,8 +36,12 @@ _UNLESS: dict[tuple[str, ...], Any] = {
 }
 
 
-def identity(config: dict[str, Any]) -> dict[str, str]:
+def identity(config: dict[str, Any], fold: Fold | None = None) -> dict[str, str]:
     """Return the hashes that a finished run of this configuration must have: config, data and split.
+
+    Args:
+        config: A complete configuration.
+        fold: Its fold; found by its name when None.
 
     Raises:
         DataError: When the data set is not prepared.
@@ -45,7 +49,7 @@ def identity(config: dict[str, Any]) -> dict[str, str]:
     """
     data = HarDataModule(**config["data"])
     store = open_store(data.data_set, data.root)
-    return _hashes(config, store.sha256, data.find_fold(store))
+    return _hashes(config, store.sha256, fold or data.find_fold(store))
 
 
 def default_folder(config: dict[str, Any], root: Path) -> Path:
@@ -131,7 +135,7 @@ def record_of(config: dict[str, Any], data: HarDataModule) -> dict[str, Any]:
         "fold": data.fold.record(),
         "hashes": _hashes(config, data.store.sha256, data.fold),
         "activities": data.activities,
-        **{key: settings[key] for key in ("window_s", "step_s", "label_rule", "min_purity", "null")},
+        **{key: settings[key] for key in ("window_s", "step_s", "label_rule", "min_purity", "null", "batch_size")},
         "rate_hz": data.store.rate_hz,
         "train_windows": len(data.train),
         "validation_windows": len(data.validation),

@@ -21,7 +21,7 @@ import yaml
 from filelock import FileLock, Timeout
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from har.errors import HarError, RunError, UsageError
+from har.errors import DivergenceError, HarError, RunError, UsageError
 from har.evaluation.probes import PROBES
 from har.evaluation.scores import score_run
 from har.files import write_json, write_text
@@ -95,8 +95,9 @@ def _failure_recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:
         yield
     except Exception as error:
         sentence = str(error) if isinstance(error, HarError) else f"{type(error).__name__}: {error}"
+        how = {"error": sentence, "diverged": isinstance(error, DivergenceError)}
         with suppress(OSError):  # a full disk is the error to tell, not that it could not be told here
-            write_json(folder / "run.json", {"status": "failed", **record, "error": sentence})
+            write_json(folder / "run.json", {"status": "failed", **record, **how})
         raise
 
 

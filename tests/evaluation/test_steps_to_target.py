@@ -29,13 +29,25 @@ def study(curves, *, contrasts=(("every", "none"),), reference="none", share=1.0
     """A study of curves by (variant, fold, repeat)."""
     variants = list(dict.fromkeys(variant for variant, _, _ in curves))
     runs = [
-        SimpleNamespace(arm=variant, fold=fold, repeat=repeat, folder=f"{variant}/{fold}/repeat-{repeat}", curve=points)
+        SimpleNamespace(
+            arm=variant,
+            fold=fold,
+            repeat=repeat,
+            folder=f"{variant}/{fold}/repeat-{repeat}",
+            curve=points,
+            record={"batch_size": batch_size[variant]} if variant in (batch_size or {}) else {},
+        )
         for (variant, fold, repeat), points in curves.items()
     ]
-    sizes = dict.fromkeys(variants, 64) | (batch_size or {})
-    declared = {"reference": reference, "share": share, "batch_size": sizes}
+    declared = {"reference": reference, "share": share}
+    protocol = {"batch_size": 64}
     pairs = [{"a": a, "b": b, "primary": False} for a, b in contrasts]
-    return Gathered({"variants": {name: {} for name in variants}, "contrasts": pairs, "target": declared}, runs, [], [])
+    return Gathered(
+        {"variants": {name: {} for name in variants}, "contrasts": pairs, "target": declared, "protocol": protocol},
+        runs,
+        [],
+        [],
+    )
 
 
 def found(curves, **options):

@@ -77,7 +77,7 @@ _ACTS = {
 }
 
 
-def fake_identity(config: dict[str, Any]) -> dict[str, str]:
+def fake_identity(config: dict[str, Any], fold: Any = None) -> dict[str, str]:
     """Stand in for `har.training.record.identity`: no store is needed."""
     settings = {key: value for key, value in config.items() if key != "inferences"}
     return {"config": sha256_of_json(settings), "data": "a store", "split": "a split"}

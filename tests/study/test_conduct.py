@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from har.errors import DataError, UsageError
-from har.study.conduct import REST_S, STEP_S, Survey, additions, conduct, damages, finished, listing, survey
+from har.study.conduct import REST_S, STEP_S, Survey, additions, conduct, damages, finished, survey
 from har.study.definition import load_study
+from har.study.listing import listing
 from har.study.lock import study_lock
 from har.study.plan import Options, Plan, make_plan
 from har.study.states import State, clear
@@ -40,7 +41,7 @@ def go(plan: Plan, jobs: int = 1) -> tuple[list[str], str]:
     """Conduct the plan; return the failed runs as variant/fold/repeat, and what progress said."""
     stream = io.StringIO()
     with study_lock(plan.folder) as lock:
-        failures = conduct(survey(plan), jobs=jobs, stream=stream, locked=lock, runner="tests.study.runners:pretend")
+        _, failures = conduct(survey(plan), jobs=jobs, stream=stream, locked=lock, runner="tests.study.runners:pretend")
     return [name(plan, run) for run, _ in failures], stream.getvalue()
 
 
@@ -86,7 +87,7 @@ def cut_off(plan: Plan, index: int, size: int | None = None) -> Path:
 def test_every_run_is_made_once_in_the_order_of_the_plan(plan, jobs):
     assert go(plan, jobs)[0] == []
     assert sorted(calls(plan)) == sorted(everything(plan))
-    assert finished(plan) == 6
+    assert finished(plan) == (6, 6)
 
 
 def test_what_is_done_is_not_run_again(plan):
@@ -121,7 +122,7 @@ def test_a_failed_run_stops_no_other_and_is_made_again_at_the_next_start(plan):
     failed, text = go(plan)
     assert failed == ["every/subject-1/repeat-0"]
     assert "every  subject-1  repeat-0  failed: activity walk is missing from the training subjects." in text
-    assert finished(plan) == 5
+    assert finished(plan) == (5, 6)
     calls(plan)
     order(plan)
     assert go(plan)[0] == []
@@ -131,10 +132,10 @@ def test_a_failed_run_stops_no_other_and_is_made_again_at_the_next_start(plan):
 def test_a_killed_worker_loses_its_run_alone(plan):
     order(plan, **{"none__subject-2__repeat-0": "die"})
     assert go(plan)[0] == ["none/subject-2/repeat-0"]
-    assert finished(plan) == 5
+    assert finished(plan) == (5, 6)
     order(plan)
     assert go(plan)[0] == []
-    assert finished(plan) == 6
+    assert finished(plan) == (6, 6)
 
 
 def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(plan):
@@ -198,7 +199,7 @@ def test_a_finished_run_is_never_cleared(plan):
     go(plan)
     with pytest.raises(UsageError, match="never overwritten"):
         clear(plan.runs[0], State.DONE)
-    assert finished(plan) == 6
+    assert finished(plan) == (6, 6)
 
 
 @pytest.mark.parametrize("file", ["predictions/running.parquet", "truth.parquet", "scores.json"])
@@ -272,7 +273,7 @@ def test_a_damaged_run_of_other_settings_is_refused_and_not_deleted(plan):
     (plan.runs[0].folder / "truth.parquet").unlink()
     with pytest.raises(UsageError, match="its settings are not the ones asked for"):
         go(changed(plan, "trainer", "max_steps", 60))
-    assert finished(plan) == 6
+    assert finished(plan) == (6, 6)
 
 
 def test_a_damaged_record_is_named(plan):
