@@ -83,7 +83,9 @@ def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
 def _study(folder: Path, policy: str, *, as_json: bool) -> int:
     """Score all runs of a study and state its contrasts."""
     from har.evaluation.comparison import evaluate_study
+    from har.evaluation.steps_to_target import target_sentences
     from har.evaluation.tables import transductive_table, variants_table
+    from har.evaluation.target_tables import target_tables
 
     result = evaluate_study(folder, policy)
     if as_json:
@@ -96,6 +98,10 @@ def _study(folder: Path, policy: str, *, as_json: bool) -> int:
             print(f"{table.title}\n\n{table.markdown()}\n\n{table.note}\n")
     for found in result["contrasts"]:
         print(found["sentence"])
+    if "target" in result:
+        table = target_tables(result["target"])[0]
+        sentences = "\n".join(target_sentences(result["target"]))
+        print(f"\n{table.title}\n\n{table.markdown()}\n\n{table.note}\n\n{sentences}")
     print(f"\nwritten: {folder / 'contrasts.json'}, and scores.json in every run that counts")
     return 0
 

@@ -177,8 +177,8 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
     if plan.tuning:
         tune = plan.tuning.tune
         _say(
-            f"{tune.key} is tuned: {len(tune.grid)} values x {tune.inner_folds} inner folds of each, = "
-            f"{len(plan.tuning.trials)} trials, then {len(plan.tuning.own)} runs at the values chosen."
+            f"{tune.key} is tuned: {len(tune.grid)} values x {tune.inner_folds} inner folds for each variant and fold "
+            f"= {len(plan.tuning.trials)} trials, then {len(plan.tuning.own)} runs at the values chosen."
         )
     if left:
         time = duration(found.left_s(jobs))
@@ -199,6 +199,7 @@ def _judge(plan: Plan) -> list[Path]:
     from har.evaluation.gathering import gather
     from har.evaluation.measures import DEFAULT_POLICY
     from har.evaluation.report import write_report
+    from har.evaluation.steps_to_target import target_sentences
     from har.study.record import caveats
 
     gathered = gather(plan.folder)
@@ -209,6 +210,8 @@ def _judge(plan: Plan) -> list[Path]:
     for contrast in result["contrasts"]:
         print(f"{'Primary: ' if contrast['primary'] else ''}{contrast['sentence']}")
     print()
+    if "target" in result:
+        print("\n".join([*target_sentences(result["target"]), ""]))
     for note in [*result["problems"], *caveats(plan)]:
         print(note)
     print(f"Report: {report}")

@@ -31,6 +31,7 @@ from har.evaluation.scores import (
     worst_activity,
     worst_subject,
 )
+from har.evaluation.steps_to_target import steps_to_target
 from har.files import write_json
 
 
@@ -69,6 +70,10 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         problems.extend(found["problems"])
     variants = {name: _variant(gathered, name, policy) for name in gathered.arms}
     counted = sum(parts_of(run.arm)[1] == RUNNING for run in gathered.runs)
+    target: dict[str, Any] = {}
+    if "target" in study:
+        target["target"], left_out = steps_to_target(gathered, shared_repeats=shared)
+        problems.extend(left_out)
     result = {
         "study": study["name"],
         "question": study["question"],
@@ -83,6 +88,7 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         "answer": _answer(contrasts),
         "variants": variants,
         "contrasts": contrasts,
+        **target,
     }
     write_json(folder / "contrasts.json", result)
     return result

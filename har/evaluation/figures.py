@@ -141,6 +141,34 @@ def curves_figure(gathered: Gathered, curves: Table, key: str) -> str:
     return _svg(f"curve-{column}", (4.2, 3.1), draw)
 
 
+def reached_figure(name: str, target: dict[str, Any], variants: list[str]) -> str:
+    """Return the share of runs that have reached the target against optimiser steps: a step curve per variant.
+
+    Args:
+        name: Unique name of the figure within the page.
+        target: The entry ``target`` of the result of `evaluate_study`.
+        variants: The variants to draw, in the order of their colours.
+    """
+    if not any(target["variants"][variant]["runs"] for variant in variants):
+        return ""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for position, variant in enumerate(variants):
+            found = target["variants"][variant]
+            if found["runs"]:
+                steps, shares = zip([0.0, 0.0], *found["curve"], strict=True)
+                last = max(found["followed"], steps[-1])
+                look = {**_mark(position), "markevery": [-1], "ms": 6, "lw": 1.8}
+                axes.step([*steps, last], [*shares, shares[-1]], where="post", label=_short(variant, 14), **look)
+        axes.set(xlabel="optimiser steps", ylabel="share that has reached the target", ylim=(-0.03, 1.03))
+        axes.grid(axis="y")
+        axes.tick_params(axis="y", labelcolor=_MUTED)
+        _legend(figure, axes)
+
+    return _svg(name, (4.2, 3.1), draw)
+
+
 def confusion_figure(name: str, variant: str, found: dict[str, Any]) -> str:
     """Return the confusion of one variant as shares of each true activity.
 

@@ -71,12 +71,14 @@ class Gathered:
         runs: The runs that count, once for each inference.
         problems: One sentence for every run that does not.
         activities: K names, shared by all runs that count; empty when none does.
+        tuning: The content of `tuning.json`, if the study tunes a setting and it is there.
     """
 
     study: dict[str, Any]
     runs: list[Run]
     problems: list[str]
     activities: list[str]
+    tuning: dict[str, Any] | None = None
 
     @property
     def arms(self) -> list[str]:
@@ -122,7 +124,7 @@ def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
     """
     study = load_study(folder)
     runs: list[Run] = []
-    problems: list[str] = []
+    tuning, problems = _read_tuning(folder, study)
     tested = {fold["name"]: set(fold["test"]) for fold in study["folds"]}
     for entry in study["runs"]:
         try:
@@ -139,7 +141,17 @@ def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
             except HarError as error:
                 which = "" if inference == RUNNING else f" under {inference}"
                 problems.append(f"Run {entry['folder']} does not count{which}: {error.what.rstrip('.')}.")
-    return Gathered(study, runs, problems, runs[0].activities if runs else [])
+    return Gathered(study, runs, problems, runs[0].activities if runs else [], tuning)
+
+
+def _read_tuning(folder: Path, study: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Read what a study has tuned, if anything; a sentence where that cannot be read."""
+    if "tuning" not in study:
+        return None, []
+    try:
+        return dict(read_json(folder / "tuning.json")), []
+    except DataError as error:
+        return None, [f"What was tuned is not shown: {error.what.rstrip('.')}."]
 
 
 def read_json(path: Path) -> Any:

@@ -74,6 +74,10 @@ def _figures(result: dict[str, Any], gathered: Gathered, tables: dict[str, Table
         figures.confusion_figure(f"confusion-{position}", name, found)
         for position, (name, found) in enumerate(drawn.items())
     ]
+    reached = [
+        figures.reached_figure(f"reached-{position}", result["target"], variants)
+        for position, variants in enumerate(_panels(gathered.study) if "target" in result else [])
+    ]
     curves = [figures.curves_figure(gathered, tables["curves"], key) for key in figures.CURVES]
     # The figures' texts are escaped where matplotlib writes them, so the page must not escape the tags around them.
     return {
@@ -81,7 +85,14 @@ def _figures(result: dict[str, Any], gathered: Gathered, tables: dict[str, Table
         "activities": Markup(figures.activities_figure(result | {"variants": drawn})),  # noqa: S704
         "curves": [Markup(svg) for svg in curves if svg],  # noqa: S704
         "confusions": [Markup(svg) for svg in confusions if svg],  # noqa: S704
+        "reached": [Markup(svg) for svg in reached if svg],  # noqa: S704
     }
+
+
+def _panels(study: dict[str, Any]) -> list[list[str]]:
+    """Return the variants of each figure of steps to the target: those at matched settings, those at their own."""
+    own = list(study.get("tuning", {"own": {}})["own"].values())
+    return [names for names in ([name for name in study["variants"] if name not in own], own) if names]
 
 
 def _drawn(result: dict[str, Any]) -> dict[str, Any]:

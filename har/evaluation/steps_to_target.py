@@ -101,6 +101,12 @@ def target_in_words(found: Mapping[str, Any]) -> str:
     return f"{share}the best validation macro F1 of {found['reference']}"
 
 
+def target_sentences(found: Mapping[str, Any]) -> list[str]:
+    """Return what was found, in sentences: the target, then each contrast."""
+    intro = f"Training until {target_in_words(found)} in the same fold and repeat, twice in a row:"
+    return [intro, *(pair["sentence"] for pair in found["contrasts"])]
+
+
 def _reaches(gathered: Gathered, declared: Mapping[str, Any]) -> tuple[list[Reach], list[str]]:
     """Return one entry per run whose fold and repeat have a target, and a sentence on the runs that have none."""
     runs = [run for run in gathered.runs if parts_of(run.arm)[1] == RUNNING]
@@ -165,6 +171,7 @@ def _run_entry(reach: Reach) -> dict[str, Any]:
 def _variant(reaches: Sequence[Reach], limits: Mapping[str, float]) -> dict[str, Any]:
     """Return share reached, medians, restricted means and the curve of reaching of one variant."""
     found: dict[str, Any] = {"runs": len(reaches), "folds": len({reach.fold for reach in reaches})}
+    found |= {"followed": max((reach.followed["steps"] for reach in reaches), default=0.0)}
     found |= {"reached": None, "median": dict.fromkeys(UNITS), "restricted_mean": dict.fromkeys(UNITS), "curve": []}
     if not reaches:
         return found

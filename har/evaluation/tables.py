@@ -14,6 +14,8 @@ from har.evaluation.event_tables import event_tables
 from har.evaluation.gathering import Gathered
 from har.evaluation.numbers import Column, Table
 from har.evaluation.score_tables import score_tables
+from har.evaluation.target_tables import target_tables
+from har.evaluation.tuning_tables import tuning_tables
 
 
 def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]:
@@ -32,6 +34,8 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
         *score_tables(result, gathered),
         *event_tables({name: found["events"] for name, found in result["variants"].items()}),
         curves_table(gathered),
+        *(target_tables(result["target"]) if "target" in result else []),
+        *(tuning_tables(gathered.tuning) if gathered.tuning else []),
     ]
     return {table.name: table for table in tables}
 

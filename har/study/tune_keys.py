@@ -36,7 +36,7 @@ def read_tune(given: Any, variants: Mapping[str, Mapping[str, Any]]) -> tuple[Tu
     problems += [f"tune: {key} is missing." for key in _TUNE if key not in given]
     key = given.get("key", _STAND_IN.key)
     problem = override_problem(key, None)
-    owner = next((name for name, own in variants.items() if key in own), None)
+    owner = None if problem else next((name for name, own in variants.items() if key in own), None)
     if owner is not None:
         problem = f"{key} is what variant {owner!r} sets, so it has no matched value; tune another key."
     problems += [f"tune: {problem}"] if problem else []

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from har.errors import UsageError
+from har.errors import DivergenceError, HarError, UsageError
 from har.files import sha256_of_json, write_json
 
 
@@ -65,7 +65,12 @@ def _sleep(config: dict[str, Any]) -> None:
     time.sleep(config.get("seconds", 60))
 
 
+def _diverge(config: dict[str, Any]) -> None:
+    raise DivergenceError("training diverged: the validation loss is not finite at step 5.", "Lower the learning rate.")
+
+
 _ACTS = {
+    "diverge": _diverge,
     "nothing": _nothing,
     "print": _print,
     "refuse": _refuse,
@@ -83,21 +88,29 @@ def fake_identity(config: dict[str, Any], fold: Any = None) -> dict[str, str]:
     return {"config": sha256_of_json(settings), "data": "a store", "split": "a split"}
 
 
-def write_results(folder: Path, inferences: Sequence[str] = ("running",)) -> None:
+def write_results(folder: Path, inferences: Sequence[str] = ("running",), score: float = 0.8714) -> None:
     """Leave files behind that look like the results of a run, from outside."""
     for file in (*(f"predictions/{name}.parquet" for name in inferences), "truth.parquet"):
         (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_bytes(b"PAR1 a table PAR1")
-    write_json(folder / "scores.json", {"macro_f1": 0.8714})
+    write_json(folder / "scores.json", {"macro_f1": score, "macro_f1_by_policy": {"present": score, "union": 0.0}})
+
+
+def _fold(config: dict[str, Any]) -> dict[str, Any]:
+    folds = json.loads(Path(config["data"]["folds"]).read_text())["folds"]
+    return next(fold for fold in folds if fold["name"] == config["data"]["fold"])
 
 
 def pretend(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[str, Any]) -> Path:
-    """Leave a finished run behind; the study folder's `orders.json` can ask for something else, by run."""
-    study = folder.parents[2]
-    assert (study / "study.json").is_file()
+    """Leave a finished run behind; the study folder's `orders.json` can ask for something else, by run.
+
+    Its score is what `marks.json` says of the first part of a run's path that it names.
+    """
+    study = next(place for place in folder.parents if (place / "study.json").is_file())
     folder.mkdir(parents=True, exist_ok=True)
     hashes, inferences = fake_identity(config), config.get("inferences", ["running"])
     record = {"hashes": hashes, **facts, "seconds": 2.0, "seed": config["seed_everything"], "inferences": inferences}
+    record["fold"] = _fold(config)
     write_json(folder / "run.json", {"status": "running", **record})
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     with (study / "calls.txt").open("a") as calls:
@@ -106,9 +119,13 @@ def pretend(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[s
     act_name = json.loads(orders.read_text()).get(str(folder.relative_to(study))) if orders.exists() else None
     try:
         _ACTS[act_name or "nothing"](config)
-    except UsageError as error:
-        write_json(folder / "run.json", {"status": "failed", **record, "error": str(error)})
+    except HarError as error:
+        how = {"error": str(error), "diverged": isinstance(error, DivergenceError)}
+        write_json(folder / "run.json", {"status": "failed", **record, **how})
         raise
-    write_results(folder, inferences)
+    marks = study / "marks.json"
+    known = json.loads(marks.read_text()) if marks.exists() else {}
+    name = folder.relative_to(study).as_posix()
+    write_results(folder, inferences, next((mark for part, mark in known.items() if name.startswith(part)), 0.8714))
     write_json(folder / "run.json", {"status": "done", **record})
     return folder
