@@ -1,4 +1,4 @@
-"""Times preparation and the gathering of windows beside plain stacks, in one run: python benchmarks/prepare.py.
+"""Times preparation and the gathering of windows beside plain stacks, in one run: python -m benchmarks.prepare.
 
 What is compared, and why, stands in benchmarks/README.md. The machine may be busy: what is compared is timed in turn,
 over and over, in processor seconds of one thread, and what counts is the ratio, with its spread.
@@ -11,15 +11,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from benchmarks.timing import Comparison, compare, in_turn
 from har.datasets.readers import read
 from har.datasets.registry import get_card
 from har.windows.account import Preparation
@@ -57,21 +56,32 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=_HAPT, help="HAPT: its archive or its unpacked folder")
     parser.add_argument("--repeats", type=int, default=9, help="timings of each pair")
     options = parser.parse_args()
+    measure(options.source, options.repeats)
+
+
+def measure(source: Path = _HAPT, repeats: int = 9) -> dict[str, Comparison]:
+    """Run both benchmarks, print their tables and return the ratios by name.
+
+    Args:
+        source: HAPT: its archive or its unpacked folder. It is left out where that is missing.
+        repeats: Timings of each pair.
+    """
     pa.set_cpu_count(1)
+    found: dict[str, Comparison] = {}
     with tempfile.TemporaryDirectory() as place:
-        folder = options.source
+        folder = source
         if folder.is_file():
             folder = Path(place) / "raw"
-            with zipfile.ZipFile(options.source) as archive:
+            with zipfile.ZipFile(source) as archive:
                 archive.extractall(folder)
         if folder.is_dir():
-            _prepare(folder, Path(place) / "data", options.repeats)
+            found |= _prepare(folder, Path(place) / "data", repeats)
         else:
             print(f"HAPT is not timed: there is no {folder}")
-    _gather(options.repeats)
+    return found | _gather(repeats)
 
 
-def _prepare(folder: Path, root: Path, repeats: int) -> None:
+def _prepare(folder: Path, root: Path, repeats: int) -> dict[str, Comparison]:
     """Time reading and preparing HAPT beside pandas."""
     card = get_card("hapt")
     paths = [*sorted(folder.glob("RawData/*_exp*_user*.txt")), folder / "RawData" / "labels.txt"]
@@ -91,27 +101,32 @@ def _prepare(folder: Path, root: Path, repeats: int) -> None:
 
     print(f"HAPT, {megabytes:.0f} MB of text in {len(paths)} files, one thread")
     print(f"{'':26}{'wall s':>8}{'CPU s':>8}{'MB/CPU s':>10}{'CPU of pandas (lowest to highest)':>36}")
-    times = _in_turn(
-        {"pandas.read_csv": bare, "recordings in memory": parsed, "har prepare, all of it": whole}, repeats
-    )
+    times = in_turn({"pandas.read_csv": bare, "recordings in memory": parsed, "har prepare, all of it": whole}, repeats)
+    found = {}
+    bare_s = times["pandas.read_csv"][1]
     for name, (wall, cpu) in times.items():
         middle = statistics.median(cpu)
-        ratio = _ratio(cpu, times["pandas.read_csv"][1])
-        print(f"{name:26}{statistics.median(wall):8.3f}{middle:8.3f}{megabytes / middle:10.0f}{ratio:>36}")
+        figures = {"plain": f"pandas.read_csv, {statistics.median(bare_s):.3f} CPU s", "har": f"{middle:.3f} CPU s"}
+        ratio = compare(cpu, bare_s, "processor time of pandas.read_csv", **figures)
+        found[f"hapt: {name}"] = ratio
+        print(f"{name:26}{statistics.median(wall):8.3f}{middle:8.3f}{megabytes / middle:10.0f}{ratio!s:>36}")
+    del found["hapt: pandas.read_csv"]
     if Path("/proc/self/status").is_file():
         command = [sys.executable, "-c", _PEAK, str(folder), str(root / "peak")]
         done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 - the text above
         before, after = map(int, done.stdout.split())
         print(f"peak memory {after >> 10} MiB, of which {(after - before) >> 10} MiB are not imports")
     print()
+    return found
 
 
-def _gather(repeats: int) -> None:
+def _gather(repeats: int) -> dict[str, Comparison]:
     """Time random gathers beside a copy of an array that no cache holds."""
     source, target = np.ones(_COPIED_BYTES // 4, np.float32), np.zeros(_COPIED_BYTES // 4, np.float32)
     random = np.random.default_rng(0)
     print(f"windows of {_WINDOW} samples drawn at random; GB read and written per CPU s")
     print(f"{'store':30}{'batch':>6}{'gather':>8}{'copy':>8}{'gather of copy (lowest to highest)':>38}")
+    found = {}
     for name, (rows, channels) in _STORES.items():
         signal_TC = np.ones((rows, channels), np.float32)
         moved = 2 * _GATHERED_WINDOWS * _WINDOW * channels * 4
@@ -122,31 +137,15 @@ def _gather(repeats: int) -> None:
                 for start_N in starts:
                     gather(signal_TC, start_N, _WINDOW)
 
-            times = _in_turn({"gather": gathered, "copy": lambda: np.copyto(target, source)}, repeats)
+            times = in_turn({"gather": gathered, "copy": lambda: np.copyto(target, source)}, repeats)
             rate = [moved / seconds / 1e9 for seconds in times["gather"][1]]
             bandwidth = [2 * _COPIED_BYTES / seconds / 1e9 for seconds in times["copy"][1]]
-            middle = f"{statistics.median(rate):8.1f}{statistics.median(bandwidth):8.1f}"
-            print(f"{f'{name}, {channels} channels':30}{batch:6}{middle}{_ratio(rate, bandwidth):>38}")
-
-
-def _in_turn(actions: dict[str, Callable[[], None]], repeats: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Return wall and processor seconds of each action, timed in turn after one round that is not counted."""
-    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in actions}
-    for repeat in range(repeats + 1):
-        for name, action in actions.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            action()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            if repeat:
-                times[name][0].append(wall)
-                times[name][1].append(cpu)
-    return times
-
-
-def _ratio(values: list[float], references: list[float]) -> str:
-    """Return the median of the ratios of each turn, with the lowest and the highest."""
-    ratios = [value / reference for value, reference in zip(values, references, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            middles = [statistics.median(values) for values in (rate, bandwidth)]
+            figures = dict(zip(("har", "plain"), (f"{middle:.1f} GB/s" for middle in middles), strict=True))
+            ratio = compare(rate, bandwidth, "bandwidth of numpy.copyto", **figures)
+            found[f"gather: {name}, {channels} channels, batches of {batch}"] = ratio
+            print(f"{f'{name}, {channels} channels':30}{batch:6}{middles[0]:8.1f}{middles[1]:8.1f}{ratio!s:>38}")
+    return found
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ that one output sees (neighbours in time-major memory, so unfolding is one copy)
 
 oneDNN, torch's library for convolutions on processors, reaches 0.8 to 0.9 of the rate of a matrix product in forward
 and in ∂L/∂x on channels-last memory, but 0.3 in ∂L/∂W, which as one product reaches 0.6 to 0.9, the copy included
-(benchmarks/README.md). So that alone is done here.
+(benchmarks/README.md). So that alone is done here, a few windows at a time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+_UNFOLDED_BYTES = 1 << 20  # of X at a time: half of the fast memory of a core, so that it is multiplied out of that
 
 
 def convolve(x_NCT1: Tensor, weight: Tensor, bias: Tensor | None, training: bool) -> Tensor:
@@ -54,23 +56,33 @@ class _Convolve(torch.autograd.Function):
         """Return the gradients of input, weight and bias, as far as they are wanted."""
         x_NCT1, weight = ctx.saved_tensors
         for_x, for_weight, for_bias = ctx.needs_input_grad
-        filters, channels, kernel, _ = weight.shape
-        delta_RF = delta_NFT1.permute(0, 2, 3, 1).reshape(-1, filters)
-        slope_x = _backward(delta_NFT1, x_NCT1, weight) if for_x else None
-        slope_weight = None
-        if for_weight:  # in the memory of the weight, so that the optimiser need not copy it
-            product_FE = delta_RF.t() @ _unfolded(x_NCT1, kernel)
-            slope_weight = product_FE.view(filters, kernel, 1, channels).permute(0, 3, 1, 2)
-        return slope_x, slope_weight, delta_RF.sum(0) if for_bias else None
+        slope_x = _input_slope(delta_NFT1, x_NCT1, weight) if for_x else None
+        slope_weight = _weight_slope(delta_NFT1, x_NCT1, weight) if for_weight else None
+        return slope_x, slope_weight, _rows(delta_NFT1).sum(0) if for_bias else None
 
 
-def _backward(delta_NFT1: Tensor, x_NCT1: Tensor, weight: Tensor) -> Tensor:
+def _input_slope(delta_NFT1: Tensor, x_NCT1: Tensor, weight: Tensor) -> Tensor:
     """Return ∂L/∂x. `torch.nn.grad.conv2d_input` makes the same call, but of an input in another memory layout."""
     one, none, wanted = [1, 1], [0, 0], [True, False, False]
     slope_x: Tensor = torch.ops.aten.convolution_backward(
         delta_NFT1, x_NCT1, weight, None, one, none, one, False, none, 1, wanted
     )[0]
     return slope_x
+
+
+def _weight_slope(delta_NFT1: Tensor, x_NCT1: Tensor, weight: Tensor) -> Tensor:
+    """Return ∂L/∂W, in the memory of the weight, so that the optimiser need not copy it."""
+    filters, channels, kernel, _ = weight.shape
+    product_FE = weight.new_zeros(filters, kernel * channels)
+    windows = max(_UNFOLDED_BYTES // (delta_NFT1.shape[2] * product_FE[0].nbytes), 1)
+    for delta, x in zip(torch.split(delta_NFT1, windows), torch.split(x_NCT1, windows), strict=True):
+        product_FE.addmm_(_rows(delta).t(), _unfolded(x, kernel))
+    return product_FE.view(filters, kernel, 1, channels).permute(0, 3, 1, 2)
+
+
+def _rows(delta_NFT1: Tensor) -> Tensor:
+    """Return δ as a matrix, float (windows · outputs, filters), a view of channels-last memory."""
+    return delta_NFT1.permute(0, 2, 3, 1).reshape(-1, delta_NFT1.shape[1])
 
 
 def _unfolded(x_NCT1: Tensor, kernel: int) -> Tensor:

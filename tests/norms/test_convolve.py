@@ -11,6 +11,7 @@ from torch.autograd import gradgradcheck
 from torch.func import vmap
 from torch.nn import functional
 
+from har.norms import convolve as convolve_module
 from har.norms.convolve import convolve
 from har.norms.weights import Convolution
 
@@ -58,6 +59,16 @@ def test_any_memory_layout_gives_the_same(layout: str) -> None:
         for value, training in ((x, True), (like, False))
     )
     torch.testing.assert_close(found, expected)
+
+
+def test_many_windows_are_taken_a_few_at_a_time_and_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = time_major(7, 9, 2).detach(), random(3, 2, 4, 1)
+    slopes = []
+    for most in (1, 6 * 8 * 8 * 3, 1 << 20):  # one window, three, all
+        monkeypatch.setattr(convolve_module, "_UNFOLDED_BYTES", most)
+        slopes += torch.autograd.grad(convolve(x, weight, None, training=True).square().sum(), weight)
+    torch.testing.assert_close(slopes[0], slopes[2])
+    torch.testing.assert_close(slopes[1], slopes[2])
 
 
 def test_only_what_is_wanted_is_computed() -> None:

@@ -1,0 +1,104 @@
+"""One side of a comparison as a process of its own, since allocators, caches and thread pools are a process's.
+
+    python -m benchmarks.side {plain,har}
+
+It reads one JSON task a line on stdin and answers each with a line on stdout: wall and processor seconds of so many
+training steps (`steps`) or matrix products (`products`). The batch is random and the same in each step.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from benchmarks import plain
+from har.learners.cnn import CNN
+from har.norms.plan import NormPlan
+from har.training.allocator import keep_freed_memory
+from har.training.module import HarModule
+
+WINDOWS, SAMPLES, CHANNELS, ACTIVITIES = 64, 200, 6, 7
+MATRIX = 1024  # rows and columns; no cache of a core holds the three, as it is with activations
+Step = Callable[[], None]
+
+
+def floating_operations(pool: tuple[int, ...], filters: int = 64, kernel: int = 5) -> float:
+    """Return the multiplications and additions of a step's convolutions: forward, ∂W, and ∂x but at the input."""
+    total, width, samples = 0, CHANNELS, SAMPLES
+    for position, size in enumerate(pool):
+        samples -= kernel - 1
+        total += 2 * WINDOWS * samples * width * kernel * filters * (3 if position else 2)
+        width, samples = filters, samples // size
+    return float(total)
+
+
+@functools.cache
+def plain_step(placement: str, pool: tuple[int, ...]) -> Step:
+    """Return a training step of the plain stack."""
+    network = plain.network(CHANNELS, ACTIVITIES, placement, plain.Settings(pool=pool))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
+    x, y = torch.randn(WINDOWS, CHANNELS, SAMPLES), torch.randint(0, ACTIVITIES, (WINDOWS,))
+    return _stepping(network, optimiser, x, y)
+
+
+@functools.cache
+def har_step(placement: str, pool: tuple[int, ...]) -> Step:
+    """Return a training step of the project. It scales its input in each, the plain stack beforehand."""
+    module = HarModule(CNN(pool=list(pool)), NormPlan(placement=placement))
+    names = {"channels": list("abcdef"), "samples": SAMPLES, "activities": list("abcdefg")}
+    module.build(names, torch.zeros(CHANNELS), torch.ones(CHANNELS))
+    x, y = torch.randn(WINDOWS, SAMPLES, CHANNELS), torch.randint(0, ACTIVITIES, (WINDOWS,))
+    return _stepping(module, module.configure_optimizers(), x, y)
+
+
+def _stepping(network: torch.nn.Module, optimiser: Any, x: torch.Tensor, y: torch.Tensor) -> Step:
+    """Return what trains a network on one batch."""
+
+    def step() -> None:
+        optimiser.zero_grad()
+        functional.cross_entropy(network(x), y).backward()
+        optimiser.step()
+
+    return step
+
+
+@functools.cache
+def product() -> Step:
+    """Return a matrix product."""
+    one, other = torch.randn(2, MATRIX, MATRIX)
+    result = torch.empty(MATRIX, MATRIX)
+
+    def multiply() -> None:
+        torch.mm(one, other, out=result)
+
+    return multiply
+
+
+def main() -> None:
+    """Answer tasks until stdin ends."""
+    make = {"plain": plain_step, "har": har_step}[sys.argv[1]]
+    if sys.argv[1] == "har":
+        keep_freed_memory()  # as every run does
+    replies = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        task = json.loads(line)
+        torch.set_num_threads(task["threads"])
+        action = product() if task["what"] == "products" else make(task["placement"], tuple(task["pool"]))
+        action()  # so that its own first call is not counted
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in range(task["count"]):
+            action()
+        replies.write(json.dumps([time.perf_counter() - wall, time.process_time() - cpu]) + "\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main()
