@@ -5,12 +5,11 @@ Nothing heavy is imported here: `har --help` answers at once, and a command's mo
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
 
-from har.errors import HarError, unknown
+from har.errors import HarError, disk_failure, unknown
 
 _GROUPS: dict[str, dict[str, str]] = {
     "data": {
@@ -47,22 +46,6 @@ _FOOTER = """
 Files: data in ./data ($HAR_DATA), runs in ./runs ($HAR_RUNS). Help of a command: har COMMAND --help.
 Exit codes: 0 ok, 1 a run failed, 2 usage or configuration, 3 data missing or damaged, 130 interrupted."""
 
-# A full or read-only disk is the user's to mend, so it is an error line and not a traceback.
-_DISK_ERRORS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "permission was denied",
-    errno.EPERM: "permission was denied",
-    errno.EFBIG: "the file would be larger than is allowed here",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOTDIR: "a file stands where a folder is needed",
-    errno.EEXIST: "a file stands where a folder is needed",
-    errno.EISDIR: "a folder stands where a file is needed",
-    errno.ENOENT: "there is no such file or folder",
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.EIO: "the disk failed",
-}
-
 
 def help_text() -> str:
     """Return the one screen that `har --help` prints."""
@@ -95,11 +78,10 @@ def main(args: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        reason = _DISK_ERRORS.get(error.errno or 0)
+        reason = disk_failure(error)
         if reason is None:
             raise
-        place = f" at {error.filename}" if error.filename else ""
-        print(f"har: could not read or write: {reason}{place}.", file=sys.stderr)
+        print(f"har: could not read or write: {reason}.", file=sys.stderr)
         print("  Make room or choose another folder (HAR_DATA, HAR_RUNS); finished results are kept.", file=sys.stderr)
         return 1
 

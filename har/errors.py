@@ -7,7 +7,24 @@ Anything else that escapes is a bug of the project and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+# A full or read-only disk is the user's to mend, so it is an error line and not a traceback.
+_DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission was denied",
+    errno.EPERM: "permission was denied",
+    errno.EFBIG: "the file would be larger than is allowed here",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EEXIST: "a file stands where a folder is needed",
+    errno.EISDIR: "a folder stands where a file is needed",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk failed",
+}
 
 
 class HarError(Exception):
@@ -93,3 +110,16 @@ def unknown(kind: str, value: object, known: Iterable[object], where: str = "") 
         The error, to be raised by the caller.
     """
     return UsageError(f"{kind} {value!r} is not known{f' ({where})' if where else ''}.", candidates(value, known))
+
+
+def disk_failure(error: OSError) -> str | None:
+    """Return in words what a disk or file system refused.
+
+    Args:
+        error: With the place as its file name, where the system has told it.
+
+    Returns:
+        For example ``"the disk is full at data/prepared"``; None where it is no matter of disks, but a bug.
+    """
+    reason = _DISK_ERRORS.get(error.errno or 0)
+    return f"{reason} at {error.filename}" if reason and error.filename else reason

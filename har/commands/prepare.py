@@ -13,6 +13,8 @@ from har.commands.parser import CommandParser
 from har.datasets.card import Card
 from har.datasets.recipe import Gravity, Recipe
 from har.datasets.registry import find_card
+from har.errors import DataError, disk_failure
+from har.files import data_root
 from har.windows.account import COUNTED
 from har.windows.prepare import is_prepared, prepare, store_folder
 from har.windows.store import read_manifest
@@ -37,6 +39,20 @@ def main(args: list[str]) -> int:
         0. Errors are raised, see `har.errors`.
     """
     options = _parse(args)
+    try:
+        return _run(options)
+    except OSError as error:
+        reason = disk_failure(error)
+        if reason is None:
+            raise
+        raise DataError(
+            f"{options.data_set} could not be prepared in {data_root(options.root)}: {reason}.",
+            "Make room, or choose another folder (--root, HAR_DATA); stores are as they were.",
+        ) from error
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Prepare a data set, or say that it is prepared."""
     card = find_card(options.data_set)
     recipe = _recipe(card.preparation, options)
     name = options.name or card.name

@@ -158,13 +158,22 @@ def test_no_room_for_a_file_is_one_clear_error_and_leaves_nothing(tmp_path):
         "from har.__main__ import main; sys.exit(main(['prepare', 'spar']))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "could not read or write: the file would be larger than is allowed here" in done.stderr
+    assert done.returncode == 3
+    assert f"spar could not be prepared in {tmp_path / 'data'}: the file would be larger than is allowed" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in (tmp_path / "data" / "prepared").iterdir()] == [".locks"]
 
 
 def test_an_unwritable_root_is_one_clear_error(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["prepare", "spar", "--root", str(tmp_path / "file")]) == 1
-    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert main(["prepare", "spar", "--root", str(tmp_path / "file")]) == 3
+    assert f"a file stands where a folder is needed at {tmp_path / 'file'}" in capsys.readouterr().err
+
+
+def test_an_error_that_is_none_of_the_disks_is_a_bug_and_keeps_its_traceback(monkeypatch):
+    def fails(*_, **__):
+        raise OSError("no number")
+
+    monkeypatch.setattr("har.commands.prepare.prepare", fails)
+    with pytest.raises(OSError, match="no number"):
+        main(["prepare", "spar"])
