@@ -17,11 +17,12 @@ from har.errors import UsageError, unknown
 from har.evaluation import contrast
 from har.evaluation.arms import RUNNING, is_transductive, parts_of
 from har.evaluation.calibration import calibration
-from har.evaluation.counts import natural, sum_counts
+from har.evaluation.counts import sum_counts
 from har.evaluation.event_scores import event_scores
 from har.evaluation.gathering import Gathered, Run, gather
 from har.evaluation.measures import DEFAULT_POLICY, POLICIES, SUBJECT_POLICIES, macro_f1
 from har.evaluation.numbers import number
+from har.evaluation.paired import by_repeat, pair_up
 from har.evaluation.scores import (
     defined,
     event_remarks,
@@ -113,22 +114,11 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
     found["transductive"] = is_transductive(a) or is_transductive(b)
     found |= dict.fromkeys(("mean", "sd", "interval", "interval_method", "p"))
     found |= {"subjects": 0, "repeats": 0, "differences": {}, "problems": []}
-    first, second = ({(run.fold, run.repeat): run for run in gathered.of(name)} for name in (a, b))
-    pairs = [(first[key], second[key]) for key in first if key in second]
-    different = [one.folder for one, other in pairs if one.windows != other.windows]
-    if different:
-        found["problems"].append(
-            f"Contrast {a} against {b} is refused: its runs predicted different windows or subjects,"
-            f" first in {different[0]}."
-        )
+    pairs = pair_up(gathered, a, b, policy)
+    found["problems"].extend(pairs.problems)
+    if not pairs.subjects:
         return found
-    found["problems"].extend(_left_out(gathered, a, b, pairs))
-    if not pairs:
-        return found
-    difference_SR, subjects = _differences(pairs, policy)
-    if len(subjects) == 1:
-        found["problems"].append(f"Contrast {a} against {b} rests on one subject: no interval and no test.")
-    result = contrast.estimate(difference_SR, shared_repeats=shared)
+    result = contrast.estimate(pairs.difference_SR, shared_repeats=shared)
     return found | {
         "subjects": result.subjects,
         "repeats": result.repeats,
@@ -137,7 +127,7 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
         "interval": None if result.interval is None else list(result.interval),
         "interval_method": result.method,
         "p": result.p,
-        "differences": dict(zip(subjects, np.nanmean(difference_SR, axis=1).tolist(), strict=True)),
+        "differences": dict(zip(pairs.subjects, np.nanmean(pairs.difference_SR, axis=1).tolist(), strict=True)),
         "estimate": result,
     }
 
@@ -155,22 +145,6 @@ def _single_predictions(gathered: Gathered) -> list[str]:
                 f" {first.folder} ({activity})."
             )
     return problems
-
-
-def _left_out(gathered: Gathered, a: str, b: str, pairs: list[tuple[Run, Run]]) -> list[str]:
-    """Return the sentence that says which declared pairs of runs a contrast does without, where there are some."""
-    variants = {parts_of(name)[0] for name in (a, b)}
-    expected = {(run["fold"], run["repeat"]) for run in gathered.study["runs"] if run["variant"] in variants}
-    if len(pairs) == len(expected):
-        return []
-    tested = {fold["name"]: fold["test"] for fold in gathered.study["folds"]}
-    lost = {subject for fold, _ in expected for subject in tested[fold]} - _subjects(one for one, _ in pairs)
-    plural = "s" if len(lost) > 1 else ""
-    without = f", without subject{plural} {', '.join(sorted(lost, key=natural))}" if lost else ""
-    return [
-        f"Contrast {a} against {b} rests on {len(pairs)} of {len(expected)} pairs of runs{without};"
-        " nothing was filled in."
-    ]
 
 
 def _conclude(found: dict[str, Any], p_holm: float, smallest: float, contrasts: int) -> None:
@@ -197,41 +171,12 @@ def _conclude(found: dict[str, Any], p_holm: float, smallest: float, contrasts: 
         found["sentence"] += " It is transductive: unlabelled windows of the test subject are used."
 
 
-def _differences(pairs: list[tuple[Run, Run]], policy: str) -> tuple[np.ndarray, list[str]]:
-    """Return score(a) - score(b) of every subject and repeat; see `_by_repeat`."""
-    return _by_repeat(
-        (subject, one.repeat, macro_f1(counts_KK, policy) - macro_f1(other.confusions[subject], policy))
-        for one, other in pairs
-        for subject, counts_KK in one.confusions.items()
-    )
-
-
-def _by_repeat(values: Iterable[tuple[str, int, float]]) -> tuple[np.ndarray, list[str]]:
-    """Return the mean of the values of every subject and repeat, so that all are averaged in one order.
-
-    Args:
-        values: Subject, repeat and value; several of one subject and repeat where several folds test the subject.
-
-    Returns:
-        float64 (subjects, repeats), NaN where there is no value, and the subjects in natural order.
-    """
-    of_place: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for subject, repeat, value in values:
-        of_place[subject, repeat].append(value)
-    subjects = sorted({subject for subject, _ in of_place}, key=natural)
-    repeats = sorted({repeat for _, repeat in of_place})
-    mean_SR = np.full((len(subjects), len(repeats)), np.nan)
-    for (subject, repeat), found in of_place.items():
-        mean_SR[subjects.index(subject), repeats.index(repeat)] = np.mean(found)
-    return mean_SR, subjects
-
-
 def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
     """Return the scores and the cost of one variant over its runs that count."""
     runs = gathered.of(name)
     counts = sum_counts(gathered.activities, [run.counts for run in runs])
     rows = per_activity(counts)
-    score_SR, subjects = _by_repeat(
+    score_SR, subjects = by_repeat(
         (subject, run.repeat, macro_f1(counts_KK, policy))
         for run in runs
         for subject, counts_KK in run.confusions.items()
@@ -297,11 +242,6 @@ def _seeds_are_shared(runs: list[Run]) -> bool:
         seeds[run.repeat][run.fold] = run.record.get("seed")
     several = [set(by_fold.values()) for by_fold in seeds.values() if len(by_fold) > 1]
     return bool(several) and all(len(values) == 1 for values in several)
-
-
-def _subjects(runs: Iterable[Run]) -> set[str]:
-    """Return every test subject of some runs."""
-    return {subject for run in runs for subject in run.confusions}
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
