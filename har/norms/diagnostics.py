@@ -164,9 +164,7 @@ def effective_size(moments: Moments, windows: int) -> dict[str, float]:
         windows: Windows of a batch.
     """
     between_C = moments.mean_NC.var(0, correction=1)
-    total_C = between_C + moments.variance_NC.mean(
-        0
-    )  # unbiased: the sample's own mean takes S²/N from the between part
+    total_C = between_C + moments.variance_NC.mean(0)  # unbiased, other than the pooled variance of a few windows
     share = float((between_C / total_C)[total_C > 0].mean()) / windows
     elements = windows * moments.samples
     return {"bn.between_share": share, "bn.deff": elements * share, "bn.neff": 1 / share if share else float("nan")}
