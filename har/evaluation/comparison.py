@@ -22,7 +22,8 @@ from har.evaluation.event_scores import event_scores
 from har.evaluation.gathering import Gathered, Run, gather
 from har.evaluation.measures import DEFAULT_POLICY, POLICIES, SUBJECT_POLICIES, macro_f1
 from har.evaluation.numbers import number
-from har.evaluation.paired import by_repeat, pair_up
+from har.evaluation.paired import Pairs, by_repeat, pair_up
+from har.evaluation.practical import decision, signed_rank, superiority
 from har.evaluation.scores import (
     defined,
     event_remarks,
@@ -113,22 +114,45 @@ def _contrast(gathered: Gathered, declared: dict[str, Any], policy: str, shared:
     found: dict[str, Any] = {"a": a, "b": b, "primary": bool(declared.get("primary")), "policy": policy}
     found["transductive"] = is_transductive(a) or is_transductive(b)
     found |= dict.fromkeys(("mean", "sd", "interval", "interval_method", "p"))
+    found |= dict.fromkeys(("effect", "superiority", "practical", "p_corrected_t"))
     found |= {"subjects": 0, "repeats": 0, "differences": {}, "problems": []}
     pairs = pair_up(gathered, a, b, policy)
     found["problems"].extend(pairs.problems)
     if not pairs.subjects:
         return found
     result = contrast.estimate(pairs.difference_SR, shared_repeats=shared)
-    return found | {
-        "subjects": result.subjects,
-        "repeats": result.repeats,
-        "mean": result.mean,
-        "sd": result.sd,
-        "interval": None if result.interval is None else list(result.interval),
-        "interval_method": result.method,
-        "p": result.p,
-        "differences": dict(zip(pairs.subjects, np.nanmean(pairs.difference_SR, axis=1).tolist(), strict=True)),
-        "estimate": result,
+    return (
+        found
+        | _practice(pairs, result, shared)
+        | {
+            "subjects": result.subjects,
+            "repeats": result.repeats,
+            "mean": result.mean,
+            "sd": result.sd,
+            "interval": None if result.interval is None else list(result.interval),
+            "interval_method": result.method,
+            "p": result.p,
+            "differences": dict(zip(pairs.subjects, np.nanmean(pairs.difference_SR, axis=1).tolist(), strict=True)),
+            "estimate": result,
+        }
+    )
+
+
+def _practice(pairs: Pairs, result: contrast.Estimate, shared: bool) -> dict[str, Any]:
+    """Return what stands beside the verdict and takes no part in it: effect, P(a > b), practical equivalence."""
+    difference_S = np.nanmean(pairs.difference_SR, axis=1)
+    share, interval = superiority(pairs.difference_SR, shared_repeats=shared)
+    worse, equivalent, better = signed_rank(difference_S)
+    return {
+        "effect": result.mean / result.sd if result.sd else None,
+        "superiority": {"probability": share, "interval": None if interval is None else list(interval)},
+        "practical": {
+            "worse": worse,
+            "equivalent": equivalent,
+            "better": better,
+            "decision": decision(worse, equivalent, better),
+        },
+        "p_corrected_t": contrast.corrected_t_p(difference_S) if len(difference_S) > 1 else None,
     }
 
 

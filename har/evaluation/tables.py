@@ -29,6 +29,7 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
         variants_table(result),
         *([transductive_table(result)] if any(map(is_transductive, result["variants"])) else []),
         contrasts_table(result),
+        practical_table(result),
         subjects_table(result),
         differences_table(result),
         *score_tables(result, gathered),
@@ -114,6 +115,27 @@ def contrasts_table(result: dict[str, Any]) -> Table:
         + _detectable_note(result)
     )
     return Table("contrasts", f"Contrasts, macro F1 ({result['policy']})", columns, rows, note)
+
+
+def practical_table(result: dict[str, Any]) -> Table:
+    """Return what stands beside the verdicts: effect sizes, P(a > b) and the Bayesian test of equivalence."""
+    columns = [Column("a"), Column("b"), Column("effect (mean / SD)", "score")]
+    columns += [Column("P(a > b)", "score"), Column("95 % from", "score"), Column("to", "score")]
+    columns += [Column(f"P({name})", "score") for name in ("worse", "equivalent", "better")]
+    columns += [Column("at 0.95"), Column("corrected t, p", "p")]
+    rows: list[list[Any]] = []
+    for found in result["contrasts"]:
+        beats, practical = found["superiority"] or {}, found["practical"] or {}
+        shares = [beats.get("probability"), *(beats.get("interval") or (None, None))]
+        probabilities = [practical.get(name) for name in ("worse", "equivalent", "better")]
+        decided = practical.get("decision", "")
+        rows.append([found["a"], found["b"], found["effect"], *shares, *probabilities, decided, found["p_corrected_t"]])
+    note = (
+        f"P(worse, equivalent, better): Bayesian signed-rank test with ±{100 * result['rope']:g} F1 point as"
+        " equivalent. Corrected t: a sensitivity that takes the folds' shared training data for correlation (Nadeau and Bengio);"
+        " far too strict for a test. None of these takes part in the verdict."
+    )
+    return Table("practical", f"Beside the verdicts, macro F1 ({result['policy']})", columns, rows, note)
 
 
 def _detectable_note(result: dict[str, Any]) -> str:

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from har.errors import DataError, UsageError
 from har.evaluation.calibration import NOTHING_B3
 from har.evaluation.comparison import evaluate_study, judge
-from har.evaluation.contrast import holm, minimum_detectable_effect, sign_flip_p, t_interval
+from har.evaluation.contrast import corrected_t_p, holm, minimum_detectable_effect, sign_flip_p, t_interval
 from har.evaluation.counts import Counts
 from har.evaluation.gathering import Gathered, Run
 from har.evaluation.measures import SUBJECT_POLICIES, confusion, macro_f1
+from har.evaluation.practical import signed_rank
 from har.evaluation.scores import PREDICTIONS
 from har.evaluation.tables import contrasts_table
 from tests.fakes.study import FakeStudy, write_run, write_study
@@ -81,6 +82,17 @@ def test_variants_are_means_over_subjects_and_sums_of_confusions(study):
     assert np.sum(found["confusion"]) == found["windows"] == 8 * 2 * 3 * 12
     assert found["macro_f1_pooled"] == pytest.approx(macro_f1(np.array(found["confusion"]), "pooled"))
     assert (found["best_step"], found["seconds"], found["parameters"]) == (300, 9.0, 40050)
+
+
+def test_what_stands_beside_the_verdict_is_of_the_same_differences(study):
+    for found in evaluate_study(study)["contrasts"]:
+        difference_S = np.array(list(found["differences"].values()))
+        assert found["effect"] == pytest.approx(difference_S.mean() / difference_S.std(ddof=1))
+        assert found["p_corrected_t"] == pytest.approx(corrected_t_p(difference_S))
+        assert tuple(found["practical"].values())[:3] == signed_rank(difference_S)
+        low, high = found["superiority"]["interval"]
+        assert low <= found["superiority"]["probability"] <= high
+    assert found["practical"]["decision"] == "none"
 
 
 def _again(study, plan, subject):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from har.evaluation.contrast import (
     Estimate,
     bootstrap_interval,
+    corrected_t_p,
     estimate,
     holm,
     limit,
@@ -83,6 +84,16 @@ def test_t_interval_equals_scipy():
     difference_S = np.random.default_rng(1).normal(0.02, 0.03, 9)
     expected = scipy.stats.ttest_1samp(difference_S, 0).confidence_interval(0.95)
     assert t_interval(difference_S) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_corrected_t_takes_the_overlap_of_training_sets_for_correlation():
+    difference_S = np.random.default_rng(8).normal(0.02, 0.03, 11)
+    plain = scipy.stats.ttest_1samp(difference_S, 0)
+    rho = 1 / 11
+    corrected = plain.statistic * np.sqrt((1 / 11) / (1 / 11 + rho / (1 - rho)))
+    assert corrected_t_p(difference_S) == pytest.approx(2 * scipy.stats.t.sf(abs(corrected), 10))
+    assert corrected_t_p(difference_S) > plain.pvalue
+    assert (corrected_t_p(np.zeros(4)), corrected_t_p(np.full(4, 0.1))) == (1.0, 0.0)
 
 
 def test_repeats_are_averaged_before_inference():

@@ -114,7 +114,7 @@ def test_the_same_files_give_the_same_bytes(study):
 def test_page_markdown_and_csv_carry_equal_numbers(study):
     files = {path.stem: _rows(path) for path in (study / "tables").iterdir()}
     assert set(files) == {
-        *("variants", "contrasts", "subjects", "differences", "curves"),
+        *("variants", "contrasts", "practical", "subjects", "differences", "curves"),
         *("activities", "precision-recall", "measures", "calibration", "confusion", "confusion-shares"),
         *("frames", "events", "segments", "confusion-subjects"),
     }
