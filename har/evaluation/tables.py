@@ -132,8 +132,8 @@ def practical_table(result: dict[str, Any]) -> Table:
         rows.append([found["a"], found["b"], found["effect"], *shares, *probabilities, decided, found["p_corrected_t"]])
     note = (
         f"P(worse, equivalent, better): Bayesian signed-rank test with ±{100 * result['rope']:g} F1 point as"
-        " equivalent. Corrected t: a sensitivity that takes the folds' shared training data for correlation (Nadeau and Bengio);"
-        " far too strict for a test. None of these takes part in the verdict."
+        " equivalent. Corrected t: a sensitivity that takes the folds' shared training data for correlation (Nadeau and"
+        " Bengio); far too strict for a test. None of these takes part in the verdict."
     )
     return Table("practical", f"Beside the verdicts, macro F1 ({result['policy']})", columns, rows, note)
 
