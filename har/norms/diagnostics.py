@@ -23,7 +23,7 @@ _SMALL_GAMMA = 1e-2
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and variance of each window over time.
+    """Mean and variance of each window over time, on the CPU wherever the windows are: they are few.
 
     Attributes:
         mean_NC: float64 (windows, channels).
@@ -41,9 +41,10 @@ class Moments:
         x_NCT = x.detach().flatten(2) if x.ndim > 2 else x.detach()[:, :, None]
         about_NC = x_NCT.mean(2)  # torch.var_mean would take ten times as long here
         centred_NCT = x_NCT - about_NC[:, :, None]
-        left_NC = centred_NCT.mean(2).double()  # what rounding has left of the mean, which matters at large offsets
-        variance_NC = (centred_NCT.square_().mean(2).double() - left_NC.square()).clamp_(min=0)
-        return Moments(about_NC.double() + left_NC, variance_NC, x_NCT.shape[2])
+        # What rounding has left of the mean, which matters at large offsets.
+        left_NC = centred_NCT.mean(2).double().cpu()
+        variance_NC = (centred_NCT.square_().mean(2).double().cpu() - left_NC.square()).clamp_(min=0)
+        return Moments(about_NC.double().cpu() + left_NC, variance_NC, x_NCT.shape[2])
 
     @staticmethod
     def joined(parts: list[Moments]) -> Moments:
@@ -64,7 +65,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a norm normalises by.
+    """What a norm normalises by, on the CPU.
 
     Attributes:
         mean_C: float64 (channels), or None for a norm that subtracts no mean.
@@ -94,7 +95,7 @@ class Statistics:
 
 def _statistics(layer: nn.Module, buffers: Mapping[str, Tensor]) -> Statistics:
     """Return a copy of a layer's buffers as statistics."""
-    kept = {name: value.detach().to(torch.float64, copy=True) for name, value in buffers.items()}
+    kept = {name: value.detach().to("cpu", torch.float64, copy=True) for name, value in buffers.items()}
     epsilon = layer.eps if isinstance(layer, nn.modules.batchnorm._BatchNorm) else layer.epsilon
     return Statistics(kept.get("running_mean"), kept["running_var"], float(epsilon))  # type: ignore[arg-type]
 

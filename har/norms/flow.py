@@ -85,7 +85,7 @@ def gradient_probes(gradients: Mapping[int, Tensor]) -> tuple[dict[int, dict[str
 
 @dataclass(frozen=True)
 class Backward:
-    """What a norm's backward pass takes means of, averaged over the time of each window.
+    """What a norm's backward pass takes means of, averaged over the time of each window, on the CPU.
 
     With g = γ·∂L/∂y and x̂ the normalised input, batch norm's gradient is (g − mean g − x̂·mean(g·x̂))/√(v_B + ε).
 
@@ -114,11 +114,11 @@ class Backward:
         batches = [Statistics.measured(layer, chunk) for chunk in moments.split(size)]
         inverse_KC = torch.stack([batch.used.rsqrt() for batch in batches])
         mean_KC = torch.stack([torch.zeros_like(b.spread_C) if b.mean_C is None else b.mean_C for b in batches])
-        chunk_N = torch.arange(len(x), device=x.device) // size
+        chunk_N = torch.arange(len(x)) // size
         g_NCT = delta_NCT * layer.weight.detach()[:, None]  # type: ignore[operator]
-        centred_NCT = x_NCT - mean_KC.to(x.dtype)[chunk_N][:, :, None]
-        product_NC = centred_NCT.mul_(g_NCT).mean(2).double() * inverse_KC[chunk_N]
-        return Backward(g_NCT.mean(2).double(), product_NC, g_NCT.square().mean((0, 2)).double())
+        centred_NCT = x_NCT - mean_KC[chunk_N].to(x)[:, :, None]
+        product_NC = centred_NCT.mul_(g_NCT).mean(2).double().cpu() * inverse_KC[chunk_N]
+        return Backward(g_NCT.mean(2).double().cpu(), product_NC, g_NCT.square().mean((0, 2)).double().cpu())
 
     @staticmethod
     def joined(parts: Sequence[Backward]) -> Backward:

@@ -88,7 +88,7 @@ def training_pass(
     with torch.no_grad():
         inference_NK = network(x_NTC)
     gradients = {place.depth: slopes[place] for place in found.ends}
-    return TrainingPass(gaps, backward, gradients, training_NK.detach(), inference_NK)
+    return TrainingPass(gaps, backward, gradients, training_NK.detach().cpu(), inference_NK.cpu())
 
 
 def _mean_gap(layer: nn.Module, moments: Moments, stored: Statistics) -> dict[str, float]:

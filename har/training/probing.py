@@ -160,7 +160,7 @@ class Probing:
         by_depth, whole = gradient_probes(gradients)
         for place in self._places.ends:
             rows.add("train", place, by_depth[place.depth])
-        label_N = torch.cat([label_N for _, label_N in self._batches])
+        label_N = torch.cat([label_N for _, label_N in self._batches]).cpu()
         logits = [torch.cat([getattr(one, mode) for one in passes]) for mode in ("training_NK", "inference_NK")]
         rows.add("train", None, whole | mode_gap(logits[0], logits[1], label_N))
 
@@ -184,7 +184,7 @@ class Probing:
         """Add what is particular to a norm of the batch."""
         seen = Statistics.measured(source.layer, moments)
         rows.add(group, source, estimation_shift(stored, seen))
-        rows.add(group, source, {"bn.subject_icc": subject_correlation(moments, subject_N.to(self._device))})
+        rows.add(group, source, {"bn.subject_icc": subject_correlation(moments, subject_N)})
         if group == "train":
             size = chunk_size(source.layer, self._data.batch_size)
             rows.add(group, source, {"bn.variance_shift": variance_shift(stored, seen)} | effective_size(moments, size))
