@@ -62,7 +62,7 @@ def test_a_damaged_store_is_not_called_prepared(root, capsys, file, said):
 def test_a_store_of_ones_own_is_listed_and_a_left_over_is_not(root, capsys):
     shutil.copytree(root / "prepared" / "spar", root / "prepared" / "mine")
     (root / "prepared" / ".spar.part").mkdir()
-    (root / "prepared" / ".spar.lock").touch()
+    (root / "prepared" / ".spar.old").mkdir()
     assert doctor(capsys, "--root", root) == (0, ["prepared: spar", "stores of other cards or recipes: mine"])
 
 

@@ -110,7 +110,7 @@ def test_a_card_without_an_address_says_where_the_homepage_is(data, capsys):
 
 def test_no_room_to_unpack_is_one_clear_error_and_leaves_nothing(archive, data, monkeypatch, capsys):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10_000, 9_999, 1))
-    assert main(["prepare", "mhealth", "--source", str(archive)]) == 1
+    assert main(["prepare", "mhealth", "--source", str(archive)]) == 3
     assert "the disk is full" in capsys.readouterr().err
     assert [path.name for path in (data / "raw" / "MHEALTH").iterdir()] == [".lock"]
     assert not (data / "prepared").exists()
