@@ -7,7 +7,7 @@ from pathlib import Path
 
 from har.datasets.card import Card, Files
 from har.datasets.fetch import tree_sha256
-from har.datasets.patterns import find, groups_of
+from har.datasets.patterns import find, groups_of, shown
 from har.datasets.recording import natural_key, natural_order
 from har.errors import DataError
 
@@ -84,7 +84,7 @@ def unmatched(card: Card, source: Path) -> list[str] | None:
     like = [path for path in source.rglob("*") if path.suffix.lower() in endings and path.is_file()]
     there = [path.relative_to(source) for path in like]
     names = {path.as_posix() for path in there if not any(part.startswith(".") for part in path.parts)}
-    return natural_order(names - _read_names(card.files, source))
+    return natural_order(shown(name) for name in names - _read_names(card.files, source))
 
 
 def _read_names(files: Files, source: Path) -> set[str]:

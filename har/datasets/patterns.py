@@ -12,6 +12,8 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
+from har.errors import DataError
+
 
 def groups_of(pattern: str) -> list[str]:
     """Return the groups of a pattern, in order, each once."""
@@ -48,9 +50,20 @@ def find(folder: Path, pattern: str) -> list[tuple[str, dict[str, str]]]:
 
     Returns:
         Path relative to the folder, with '/', and the value of each group; in the order of the paths' characters.
+
+    Raises:
+        DataError: A name is not UTF-8, as in archives of old: it could be written into no table and no manifest.
     """
-    parts = pattern.split("/")
-    return sorted(_below(folder, "", parts, {}), key=lambda found: found[0])
+    found = sorted(_below(folder, "", pattern.split("/"), {}), key=lambda found: found[0])
+    for name, _ in found:
+        if shown(name) != name:
+            raise DataError(f"{folder / shown(name)}: the file's name is not UTF-8.", "Rename the file.")
+    return found
+
+
+def shown(name: str) -> str:
+    r"""Return a file's name as text: bytes that are not UTF-8 as ``\udcff``."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _below(folder: Path, prefix: str, parts: list[str], known: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:

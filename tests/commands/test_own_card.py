@@ -1,5 +1,6 @@
 """`har prepare my-card.yaml --source FOLDER`: own data through the command line, good and bad."""
 
+import os
 import subprocess
 import sys
 
@@ -80,7 +81,7 @@ def test_bad_input_is_one_clear_error_and_leaves_no_store(kind, place, capsys):
     text = capsys.readouterr().err
     assert message in text
     assert "Traceback" not in text
-    assert [path.name for path in (place / "data").glob("prepared/*") if path.is_dir()] == []
+    assert [path.name for path in (place / "data").glob("prepared/*")] in ([], [".locks"])
 
 
 def test_changed_files_are_prepared_again_and_unchanged_ones_are_not(place, capsys):
@@ -100,3 +101,13 @@ def test_a_store_of_before_survives_a_source_that_went_bad(place, capsys):
     write(place, {"mine.yaml": CARD.replace("wrist", "ankle"), "raw/ben/1.csv": ""})
     assert prepare() == 3
     assert manifest.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_name_that_is_not_utf_8_is_one_clear_error_where_it_is_data(place, capsys):
+    (place / "raw" / os.fsdecode(b"notes-\xff.csv")).write_text(HEADER)
+    assert prepare() == 0
+    assert r"that were not read (1): notes-\udcff.csv" in capsys.readouterr().err
+    (place / "raw" / "ben" / os.fsdecode(b"gr\xfc\xdfe.csv")).write_text(HEADER)
+    assert prepare() == 3
+    assert r"raw/ben/gr\udcfc\udcdfe.csv: the file's name is not UTF-8." in capsys.readouterr().err
