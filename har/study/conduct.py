@@ -16,12 +16,11 @@ from har.study.runs import PlannedRun, Trial
 from har.study.states import State, clear, has_diverged, lacking, lost_files, read_record, states
 from har.study.tuning import settle
 
-# Seconds of one optimiser step and of the rest of a run (indexing, prediction), for an estimate before any run has
-# ended: three convolutions of 64 filters, batches of 64 windows of 200 samples, an evaluation every 50 steps, as
-# measured with two workers of one thread each on a 2-core cloud machine (11 s for 600 steps, 0.7 s for 20).
-STEP_S = 0.018
+# Seconds of an optimiser step, of each window in it and of the rest of a run (indexing, prediction), for an estimate
+# before any run has ended: three convolutions of 64 filters, windows of 200 samples, an evaluation every 50 steps, as
+# measured with two workers of one thread each on a 2-core cloud machine (11 s for 600 steps of 64, 0.7 s for 20).
+STEP_S, WINDOW_S = 0.004, 0.00022
 REST_S = 0.4
-
 
 _GOES_ON = (State.CUT_OFF, State.LACKING)  # what there is of the run is kept
 
@@ -91,18 +90,26 @@ def survey(plan: Plan) -> Survey:
 
 
 def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
-    """Return the expected seconds of a run, and what that is based on."""
-    done = [run for run, state in zip(plan.work, found, strict=True) if state is State.DONE]
-    records = [read_record(run.folder) or {} for run in done]
-    seconds = [record["seconds"] for record in records if "seconds" in record]
-    if seconds:
-        return sum(seconds) / len(seconds), f"the mean of this study's {len(seconds)} finished runs"
-    steps = max(run.config["trainer"]["max_steps"] for run in plan.runs)
+    """Return the expected seconds of a run that is to be made, on average, and what that is based on."""
+    pairs = list(zip(plan.work, found, strict=True))
+    left = [_usual_s(run) for run, state in pairs if not state.is_settled]
+    usual_s = sum(left) / len(left) if left else 0.0
+    done = [run for run, state in pairs if state is State.DONE]
+    records = [(run, read_record(run.folder) or {}) for run in done]
+    timed = [(float(record["seconds"]), _usual_s(run)) for run, record in records if "seconds" in record]
+    if timed:
+        slower = sum(seconds for seconds, _ in timed) / sum(usual for _, usual in timed)
+        return usual_s * slower, f"this study's {len(timed)} finished runs, by their steps and windows"
     basis = (
-        f"{REST_S:g} s and {STEP_S:g} s for each of {steps} steps, as measured with the default network and windows on "
+        f"{STEP_S:g} s a step and {WINDOW_S:g} s a window in it, as measured with the default network and windows on "
         "another machine; the first run that ends here tells better"
     )
-    return REST_S + STEP_S * steps, basis
+    return usual_s, basis
+
+
+def _usual_s(run: PlannedRun) -> float:
+    """Return the seconds of a run where the constants were measured."""
+    return REST_S + float(run.config["trainer"]["max_steps"] * (STEP_S + WINDOW_S * run.config["data"]["batch_size"]))
 
 
 def damages(found: Survey) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from har.errors import DataError, UsageError
-from har.study.conduct import REST_S, STEP_S, Survey, additions, conduct, damages, finished, survey
+from har.study.conduct import REST_S, STEP_S, WINDOW_S, Survey, additions, conduct, damages, finished, survey
 from har.study.definition import load_study
 from har.study.listing import listing
 from har.study.lock import study_lock
@@ -354,14 +354,30 @@ def test_progress_is_one_plain_line_per_run_with_score_time_and_time_left(plan):
 
 def test_a_survey_estimates_from_steps_until_a_run_has_ended_and_says_so(plan):
     found = survey(plan)
-    assert found.expected_s == pytest.approx(REST_S + 30 * STEP_S)
+    assert found.expected_s == pytest.approx(REST_S + 30 * (STEP_S + 32 * WINDOW_S))
     assert "another machine" in found.basis
     assert found.left_s(jobs=2) == pytest.approx(3 * found.expected_s)
     order(plan, **{"every__subject-3__repeat-0": "refuse"})
     go(plan)
     found = survey(plan)
-    assert (found.expected_s, found.left_s(jobs=2)) == (2.0, 2.0)
-    assert found.basis == "the mean of this study's 5 finished runs"
+    assert (found.expected_s, found.left_s(jobs=2)) == pytest.approx((2.0, 2.0))
+    assert found.basis == "this study's 5 finished runs, by their steps and windows"
+
+
+def test_runs_of_more_steps_or_larger_batches_are_expected_to_take_as_much_longer(plan):
+    def longer(run, **changes):
+        config = {**run.config, "trainer": {**run.config["trainer"], **changes}}
+        return replace(run, config=config) if run.variant == "every" else run
+
+    usual = survey(plan).expected_s
+    mixed = replace(plan, runs=tuple(longer(run, max_steps=3000) for run in plan.runs))
+    expected = (usual + REST_S + 100 * (usual - REST_S)) / 2
+    assert survey(mixed).expected_s == pytest.approx(expected)
+    go(plan)
+    for run in mixed.runs[1::2]:
+        shutil.rmtree(run.folder)
+    slower = 2.0 / usual  # every finished run took two seconds
+    assert survey(mixed).expected_s == pytest.approx(slower * (REST_S + 100 * (usual - REST_S)))
 
 
 def test_a_dry_run_lists_every_run_with_its_state_and_the_time(plan):
@@ -378,7 +394,7 @@ def test_a_dry_run_lists_every_run_with_its_state_and_the_time(plan):
     assert lines[2] == "none   subject-2  repeat-0  missing"
     assert lines[5] == "every  subject-3  repeat-0  failed"
     assert lines[-2] == "3 of 6 runs are done: about 3.0 s with 2 at a time."
-    assert lines[-1] == "Estimate: the mean of this study's 3 finished runs."
+    assert lines[-1] == "Estimate: this study's 3 finished runs, by their steps and windows."
 
 
 def test_a_dry_run_of_a_finished_study_has_nothing_to_do(plan):
