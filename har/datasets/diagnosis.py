@@ -5,13 +5,15 @@ Called when parsing failed, so it may take its time: it reads the lines one by o
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterator
+import itertools
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
 from har.datasets.card import Format
+from har.datasets.text import blocks_of, fields_of, lines_of
 from har.errors import DataError
 
 # Cells that are always missing, besides what the card says.
@@ -20,50 +22,51 @@ _LOWEST = ord("\t")  # of the bytes that text has; a binary file of any size has
 _DELIMITERS = {",": "','", ";": "';'", "\t": 'a tab ("\\t")', "|": "'|'"}
 
 
-def refuse_binary(path: Path, content: bytes) -> None:
+def refuse_binary(path: Path) -> None:
     """Refuse what is no text.
 
     Raises:
         DataError: The file is empty, has bytes that no text has, or is not UTF-8; the line is named.
     """
-    if not content or content.isspace():
-        what = f"{path} holds blank lines only." if content else f"{path} is empty (0 bytes)."
-        raise DataError(what, "Get the file again, or leave it out.")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}, line 1: the text is UTF-16, not UTF-8.", "Save it as UTF-8.")
-    bytes_N = np.frombuffer(content, np.uint8)
-    if bytes_N.min() < _LOWEST:
-        at = int(np.argmax(bytes_N < _LOWEST))
-        what = f"{path}, line {_line(content, at)}: byte 0x{content[at]:02x}: the file is binary, and no table."
-        raise DataError(what, "Get the file again, or correct `path` in the card.")
-    if not content.isascii():
+    line, is_blank = 1, True
+    for block in blocks_of(path):
+        if line == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise DataError(f"{path}, line 1: the text is UTF-16, not UTF-8.", "Save it as UTF-8.")
+        bytes_N = np.frombuffer(block, np.uint8)
+        if bytes_N.min() < _LOWEST:
+            at = int(np.argmax(bytes_N < _LOWEST))
+            line += block.count(b"\n", 0, at)
+            what = f"{path}, line {line}: byte 0x{block[at]:02x}: the file is binary, and no table."
+            raise DataError(what, "Get the file again, or correct `path` in the card.")
         try:
-            content.decode()
+            _ = block.isascii() or block.decode()
         except UnicodeDecodeError as error:
-            what = f"{path}, line {_line(content, error.start)}: byte 0x{content[error.start]:02x} is not UTF-8."
+            line += block.count(b"\n", 0, error.start)
+            what = f"{path}, line {line}: byte 0x{block[error.start]:02x} is not UTF-8."
             raise DataError(what, "Save the file as UTF-8.") from None
+        line += block.count(b"\n")
+        is_blank = is_blank and block.isspace()
+    if is_blank:
+        what = f"{path} holds blank lines only." if path.stat().st_size else f"{path} is empty (0 bytes)."
+        raise DataError(what, "Get the file again, or leave it out.")
 
 
-def explain(
-    path: Path, content: bytes, layout: Format, names: list[str], numbers: Collection[int], found: str
-) -> DataError:
+def explain(path: Path, layout: Format, names: list[str], numbers: Collection[int], found: str) -> DataError:
     """Return the error for a table that could not be parsed.
 
     Args:
-        path: The file.
-        content: Its bytes, UTF-8.
+        path: The file, UTF-8.
         layout: How the card says it is written.
         names: Of its columns, or their numbers.
         numbers: Indices of the columns that must hold numbers.
         found: What the parser said; shown where no line looks wrong.
     """
-    whole = content.endswith(b"\n")
-    rows = list(_lines(content, layout))
-    for number, text in rows[1:] if layout.header else rows:
+    rows = itertools.islice(lines_of(path, layout), int(layout.header), None)
+    for (number, text), (after, _) in itertools.pairwise(itertools.chain(rows, [(0, "")])):
         fields = fields_of(text, layout)
         where = f"{path}, line {number}"
         if len(fields) != len(names):
-            cut = number == rows[-1][0] and len(fields) < len(names) and not whole
+            cut = not after and len(fields) < len(names) and not _ends_with_line(path)
             what = f"{where}: {len(fields)} values where {len(names)} are expected: {text[:60]!r}."
             return DataError(
                 what, "The file ends in the middle of a line: get it again." if cut else _width(text, layout)
@@ -76,36 +79,27 @@ def explain(
     return DataError(f"{path} cannot be read: {found}.", "Compare it with the format in the card.")
 
 
-def line_of_row(path: Path, layout: Format, row: int) -> int:
-    """Return the 1-based line that a row of a table stands in.
+def place_of_row(path: Path, layout: Format, row: int) -> str:
+    """Return file and line of a row of a table, or its row in a matrix, both counted from 1.
 
     Args:
         path: A table that was parsed.
         layout: How it is written.
         row: Counted from 0, without the header.
     """
-    for i, (number, _) in enumerate(_lines(path.read_bytes(), layout)):
-        if i == row + layout.header:
-            return number
-    return 0
+    return f"{path}, row {row + 1}" if layout.variable is not None else f"{path}, line {line_of_row(path, layout, row)}"
 
 
-def fields_of(text: str, layout: Format) -> list[str]:
-    """Return the values of one line as they stand there; names of a header come without blanks around them."""
-    if layout.delimiter == "whitespace":
-        return text.split()
-    return [field.strip() for field in next(csv.reader([text.rstrip("\r\n")], delimiter=layout.delimiter), [])]
+def line_of_row(path: Path, layout: Format, row: int) -> int:
+    """Return the 1-based line that a row of a table stands in; see `place_of_row`."""
+    return next((number for number, _ in itertools.islice(lines_of(path, layout), row + layout.header, None)), 0)
 
 
-def _lines(content: bytes, layout: Format) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line that is no comment, not blank and not skipped; stripped as the card says."""
-    for i, line in enumerate(content.decode("utf-8-sig").split("\n")):
-        text = line.rstrip("\r")
-        if layout.strip:
-            text = text.rstrip(" \t").rstrip(layout.strip)
-        is_comment = layout.comment is not None and text.lstrip(" \t").startswith(layout.comment)
-        if i >= layout.skip_rows and text.strip() and not is_comment:
-            yield i + 1, text
+def _ends_with_line(path: Path) -> bool:
+    """Return whether the last line of a file is a whole one."""
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() == b"\n"
 
 
 def _width(text: str, layout: Format) -> str:
@@ -125,8 +119,3 @@ def _is_number(text: str, layout: Format) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _line(content: bytes, at: int) -> int:
-    """Return the 1-based line of a byte."""
-    return content.count(b"\n", 0, at) + 1

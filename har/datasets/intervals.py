@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from har.datasets.card import Intervals
 from har.datasets.codes import Codes
-from har.datasets.diagnosis import line_of_row
+from har.datasets.diagnosis import line_of_row, place_of_row
 from har.datasets.patterns import find
 from har.datasets.tables import read_table
 from har.errors import DataError
@@ -129,9 +129,8 @@ class IntervalFile:
             if len(others):
                 other = own[int(others[0])]
                 what = f"{self._place(interval.path, interval.row)}: the interval overlaps with the one in line"
-                raise DataError(
-                    f"{what} {line_of_row(other.path, self._intervals.format, other.row)}.", "Mend the file."
-                )
+                line = line_of_row(other.path, self._intervals.format, other.row)
+                raise DataError(f"{what} {line}.", "Mend the file.")
             taken_T[part] = i
             label_T[part] = interval.label
         return label_T
@@ -197,4 +196,4 @@ class IntervalFile:
 
     def _place(self, path: Path, row: int) -> str:
         """Return file and line."""
-        return f"{path}, line {line_of_row(path, self._intervals.format, row)}"
+        return place_of_row(path, self._intervals.format, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections import Counter
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from har.datasets.card import Format
-from har.datasets.diagnosis import fields_of, refuse_binary
+from har.datasets.diagnosis import refuse_binary
 from har.datasets.tables import Column, Words, read_table
+from har.datasets.text import fields_of
 from har.errors import DataError
 
 _LINES = 60  # that a format is guessed from
@@ -55,9 +57,9 @@ def sniff(path: Path) -> Sniffed:
     Raises:
         DataError: It is empty, is no text, or no delimiter divides its lines into equally many values.
     """
-    content = path.read_bytes()
-    refuse_binary(path, content)
-    lines = content.decode("utf-8-sig").splitlines()[:_LINES]
+    refuse_binary(path)
+    with path.open(encoding="utf-8-sig") as stream:
+        lines = [line.rstrip("\n") for line in itertools.islice(stream, _LINES)]
     layout = _layout(path, lines)
     rows = [fields_of(line, layout) for line in lines[layout.skip_rows :] if line.strip()]
     names = rows[0] if layout.header else [str(i + 1) for i in range(len(rows[0]))]

@@ -1,15 +1,14 @@
 """Tables: the columns of one text file or MATLAB matrix that a card asks for.
 
-Text is parsed by pyarrow, to the nearest float64. What pyarrow does not know (runs of blanks as delimiter, comments,
-stripped characters) is evened out in the bytes before. When anything is wrong, `har.datasets.diagnosis` looks for the
-line. T = samples.
+Text is parsed by pyarrow, block by block, to the nearest float64. What pyarrow does not know (runs of blanks as
+delimiter, comments, stripped characters) is evened out in the bytes before, by `har.datasets.text`. When anything is
+wrong, `har.datasets.diagnosis` looks for the line. T = samples.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ import pyarrow.csv as pc
 from numpy.typing import DTypeLike, NDArray
 
 from har.datasets.card import Format
-from har.datasets.diagnosis import MISSING, explain, fields_of, line_of_row, refuse_binary
+from har.datasets.diagnosis import MISSING, explain, place_of_row, refuse_binary
+from har.datasets.text import rows_of, single_blanks
 from har.errors import DataError, candidates
 
-_BOM = b"\xef\xbb\xbf"
 # A quarter of the parser's default fits into the processor's cache: 10 % faster with the rows of HAPT.
 _BLOCK_BYTES = 1 << 18
 Column = int | str
@@ -45,7 +44,7 @@ class TableData:
     """The columns that were asked for.
 
     Attributes:
-        rows: Of the table.
+        rows: Of the table, or of a block of it.
         width: Columns that the file has.
         numbers: float64 (rows,) by column; NaN where a value is missing.
         words: Text by column.
@@ -58,7 +57,7 @@ class TableData:
 
 
 def read_table(path: Path, layout: Format, numbers: Sequence[Column], words: Sequence[Column]) -> TableData:
-    """Read some columns of a table.
+    """Read some columns of a table that fits into memory.
 
     Args:
         path: A text file, or a MATLAB file when the layout names a variable.
@@ -69,73 +68,56 @@ def read_table(path: Path, layout: Format, numbers: Sequence[Column], words: Seq
     Raises:
         DataError: The file is empty, is no text, or is not what the layout says; file and line are named.
     """
+    return _concatenated(list(blocks(path, layout, numbers, words)))
+
+
+def blocks(path: Path, layout: Format, numbers: Sequence[Column], words: Sequence[Column]) -> Iterator[TableData]:
+    """Yield some columns of a table, block by block, whatever its size; see `read_table`."""
     if layout.variable is not None:
-        return _read_matrix(path, layout.variable, numbers, words)
-    content = path.read_bytes()
+        yield _read_matrix(path, layout, numbers, words)
+        return
+    rows = 0
     try:
-        names, body = _body(path, content, layout)
-        places = {column: _place(path, column, names) for column in dict.fromkeys([*numbers, *words])}
+        for names, body in rows_of(path, layout):
+            places = {column: _place(path, column, names) for column in dict.fromkeys([*numbers, *words])}
+            block = _block(path, layout, names, body, [places[c] for c in numbers], [places[c] for c in words])
+            if block.num_rows == 0:
+                continue
+            found = {c: _values(block[str(places[c])], np.float64, np.nan) for c in numbers}
+            _require_finite(path, layout, rows, found)
+            yield TableData(
+                rows=block.num_rows,
+                width=len(names),
+                numbers=found,
+                words={column: _words(block[str(places[column])], layout) for column in words},
+            )
+            rows += block.num_rows
     except (DataError, UnicodeDecodeError):
-        refuse_binary(path, content)  # which would be the reason
+        refuse_binary(path)  # which would be the reason
         raise
-    try:
-        table = _parse_table(body, layout, len(names), [places[c] for c in numbers], [places[c] for c in words])
-    except pa.ArrowInvalid as error:
-        refuse_binary(path, content)
-        raise explain(path, content, layout, names, {places[c] for c in numbers}, str(error)) from None
-    if table.num_rows == 0:
+    if not rows:
         raise DataError(f"{path} has no rows{' after its header' if layout.header else ''}.", "Get the file again.")
-    found = {column: _values(table[str(places[column])], np.float64, np.nan) for column in numbers}
+
+
+def _block(
+    path: Path, layout: Format, names: list[str], body: memoryview, numbers: list[int], words: list[int]
+) -> pa.Table:
+    """Return the rows of a block, or say what is wrong with the file."""
+    try:
+        return _parse_table(pa.py_buffer(body), layout, len(names), numbers, words)
+    except pa.ArrowInvalid as error:
+        refuse_binary(path)
+        raise explain(path, layout, names, set(numbers), str(error)) from None
+
+
+def _require_finite(path: Path, layout: Format, row: int, found: dict[Column, NDArray[np.float64]]) -> None:
+    """Refuse infinite numbers in the columns of rows that begin with `row`."""
     for column, own_T in found.items():
         if not np.isfinite(own_T).all() and (infinite_T := np.isinf(own_T)).any():
-            line = line_of_row(path, layout, int(np.argmax(infinite_T)))
-            what = f"{path}, line {line}, column {column}: {own_T[infinite_T][0]} is not a finite number."
-            raise DataError(what, "Mend the file; or, if it stands for a missing value, add it to `missing`.")
-    return TableData(
-        rows=table.num_rows,
-        width=len(names),
-        numbers=found,
-        words={column: _words(table[str(places[column])], layout) for column in words},
-    )
-
-
-def _body(path: Path, content: bytes, layout: Format) -> tuple[list[str], pa.Buffer]:
-    """Return the names of the columns (their numbers without a header), and the rows without all that is no row."""
-    start = len(_BOM) if content.startswith(_BOM) else 0
-    for _ in range(layout.skip_rows):
-        start = content.find(b"\n", start) + 1 or len(content)
-    body = content[start:] if start else content
-    if layout.comment and layout.comment.encode() in body:
-        body = re.sub(rb"(?m)^[ \t]*" + re.escape(layout.comment.encode()) + rb".*\n?", b"", body)
-    if layout.strip:
-        body = re.sub(b"[" + re.escape(layout.strip.encode()) + rb"]+[ \t]*(?=\r?\n|\Z)", b"", body)
-    if (
-        layout.delimiter not in ("whitespace", " ") and b" " in body and b'"' not in body
-    ):  # a padded 9999 must be known as missing
-        sign = re.escape(layout.delimiter.encode())
-        body = re.sub(b" *(" + sign + rb"|\r?\n) *", rb"\1", body).strip(b" ")
-    body = body.lstrip(b"\r\n")
-    end = body.find(b"\n") + 1 or len(body)
-    first = fields_of(body[:end].decode(), layout)
-    if not body or body.isspace():
-        raise DataError(f"{path} has no rows.", "Get the file again, or correct skip_rows in the card.")
-    if not layout.header:
-        return [str(i + 1) for i in range(len(first))], pa.py_buffer(body)
-    return first, pa.py_buffer(body).slice(end)
-
-
-def _single_blanks(body: bytes) -> bytes:
-    """Return the text with one blank between values, and none at the ends of lines."""
-    is_blank = np.frombuffer(body, np.uint8) <= ord(" ")
-    if b"\t" not in body and not (is_blank[1:] & is_blank[:-1]).any() and not body.startswith(b" "):
-        return body  # the usual case, found in a tenth of the time that searching for pairs of bytes takes
-    body = body.replace(b"\t", b" ")
-    while b"  " in body:
-        body = body.replace(b"  ", b" ")
-    for blank, plain in ((b"\n ", b"\n"), (b" \n", b"\n"), (b" \r\n", b"\r\n")):
-        if blank in body:
-            body = body.replace(blank, plain)
-    return body.strip(b" ")
+            at = int(np.argmax(infinite_T))
+            what = f"{place_of_row(path, layout, row + at)}, column {column}: {own_T[at]} is not a finite number."
+            hint = "; or, if it stands for a missing value, add it to `missing`" * (layout.variable is None)
+            raise DataError(what, f"Mend the file{hint}.")
 
 
 def _place(path: Path, column: Column, names: list[str]) -> int:
@@ -176,7 +158,7 @@ def _parse_table(body: pa.Buffer, layout: Format, width: int, numbers: list[int]
         # Divided by single blanks, each line has `width` numbers, none of them empty: it has no other blanks.
         if table is not None and not any(column.null_count for column in table.columns):
             return table
-    return _parse(pa.py_buffer(_single_blanks(body.to_pybytes())), layout, width, numbers, words)
+    return _parse(pa.py_buffer(single_blanks(body.to_pybytes())), layout, width, numbers, words)
 
 
 def _parse(body: pa.Buffer, layout: Format, width: int, numbers: list[int], words: list[int]) -> pa.Table:
@@ -212,17 +194,20 @@ def _values(column: pa.ChunkedArray, dtype: DTypeLike, missing: float) -> NDArra
 def _words(column: pa.ChunkedArray, layout: Format) -> Words:
     """Return a column of text, without blanks at the ends of the values."""
     whole = column.unify_dictionaries()
-    texts = [text.strip() for text in whole.chunk(0).dictionary.to_pylist()]
+    found = [text.strip() for text in whole.chunk(0).dictionary.to_pylist()]
     missing = {*MISSING, *layout.missing}
-    index = np.array([-1 if text in missing else i for i, text in enumerate(texts)] + [-1])
+    texts = [text for text in dict.fromkeys(found) if text not in missing]
+    places = {text: i for i, text in enumerate(texts)}
+    index = np.array([*(places.get(text, -1) for text in found), -1])
     indices = pa.chunked_array([part.indices for part in whole.chunks])
     return Words(index[_values(indices, np.int32, -1)], texts)
 
 
-def _read_matrix(path: Path, variable: str, numbers: Sequence[Column], words: Sequence[Column]) -> TableData:
+def _read_matrix(path: Path, layout: Format, numbers: Sequence[Column], words: Sequence[Column]) -> TableData:
     """Read columns of a matrix in a MATLAB file (version 5)."""
     import scipy.io
 
+    variable = layout.variable
     try:
         content = scipy.io.loadmat(path, variable_names=[variable])
         there = [name for name, _, _ in scipy.io.whosmat(path)] if variable not in content else []
@@ -235,6 +220,7 @@ def _read_matrix(path: Path, variable: str, numbers: Sequence[Column], words: Se
         raise DataError(f"{path}: {variable} is {matrix.dtype} of shape {matrix.shape}, no matrix of numbers.")
     names = [str(i + 1) for i in range(matrix.shape[1])]
     columns = {c: matrix[:, _place(path, c, names)].astype(np.float64) for c in dict.fromkeys([*numbers, *words])}
+    _require_finite(path, layout, 0, {column: columns[column] for column in numbers})
     return TableData(
         rows=len(matrix),
         width=matrix.shape[1],
@@ -250,8 +236,8 @@ def _numbers_as_words(values_T: NDArray[np.float64]) -> Words:
     return Words(index_T, [f"{value:.17g}" for value in values])
 
 
-def concatenated(pieces: Sequence[TableData]) -> TableData:
-    """Return tables of equal columns as one, in their order."""
+def _concatenated(pieces: Sequence[TableData]) -> TableData:
+    """Return blocks of one table as one, in their order."""
     if len(pieces) == 1:
         return pieces[0]
     words = {}

@@ -1,5 +1,6 @@
 """Bad input: one clear sentence with file and line, and what to do."""
 
+import numpy as np
 import pytest
 import scipy.io
 
@@ -117,6 +118,9 @@ def test_an_infinite_value_is_refused_with_its_line(value, tmp_path):
         ({"reading": [[1.0]]}, "no variable 'readings'"),
         ({"readings": "text"}, "no matrix of numbers"),
         ({"readings": [[1.0, 2.0, 3.0]]}, "has 3 columns, but the card names column 4"),
+        ({"readings": [[1.0, 2, 3, 0], [1, 2, np.inf, 0]]}, "row 2, column 3: inf is not a finite number"),
+        ({"readings": [[1.0, 2, 3, 0], [1, -np.inf, 3, 0]]}, "row 2, column 2: -inf is not a finite number"),
+        ({"readings": [[1.0, 2, 3, 0], [1, 2, 3, np.inf]]}, "row 2: activity code 'inf' is not in the card"),
     ],
 )
 def test_a_bad_matrix_is_named(content, message, tmp_path):
@@ -125,7 +129,7 @@ def test_a_bad_matrix_is_named(content, message, tmp_path):
         scipy.io.savemat(folder / "1" / "a.mat", content)
     own = {**NUMBERED, "path": "{subject}/{trial}.mat", "format": {"variable": "readings"}}
     with pytest.raises(DataError, match=rf"a\.mat.*{message}"):
-        all_of(card_with(tmp_path, files=own), folder)
+        all_of(card_with(tmp_path, files=own, activities={0: "walking"}), folder)
 
 
 @pytest.mark.parametrize("line", ["1  2", " 1 2", "1 2 ", "1 2"])
