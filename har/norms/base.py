@@ -33,6 +33,28 @@ class Norm(nn.Module, ABC):
         self.bias = nn.Parameter(torch.zeros(size))
 
 
+class Guarded(nn.Module):
+    """A norm that leaves its statistics as they are where those of a batch are not finite.
+
+    An overflow in one batch would else spoil them for good.
+
+    Attributes:
+        skipped: int64 (), updates left out since the run was started or resumed.
+    """
+
+    skipped: Tensor
+
+    def _start_guard(self) -> None:
+        """Make the count, which is no part of a checkpoint."""
+        self.register_buffer("skipped", torch.zeros((), dtype=torch.int64), persistent=False)
+
+    def _forget_counts(self) -> None:
+        """Set the counts of updates left out and of steps to 0, as far as they have been made."""
+        for name in ("skipped", "steps"):
+            if name in self._buffers:
+                self.get_buffer(name).zero_()
+
+
 class Scheduled(nn.Module):
     """A norm that behaves otherwise in the first share of a run. Both counts travel in its checkpoint.
 
@@ -45,8 +67,18 @@ class Scheduled(nn.Module):
     steps: Tensor
     total_steps: Tensor
 
-    def _start_schedule(self) -> None:
-        """Make the counts."""
+    def _start_schedule(self, **shares: float) -> None:
+        """Make the counts.
+
+        Args:
+            **shares: The phases' shares of the run.
+
+        Raises:
+            UsageError: When one is not in [0, 1].
+        """
+        for name, share in shares.items():
+            hint = "It is a share of the run's steps, such as 0.05."
+            require(0 <= share <= 1, f"a norm's {name} {share} is not in [0, 1].", hint)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("total_steps", torch.zeros((), dtype=torch.int64))
 
@@ -64,7 +96,7 @@ def set_total_steps(network: nn.Module, steps: int) -> None:
 
 def skipped_updates(network: nn.Module) -> list[str]:
     """Return a sentence for each norm that left updates of its statistics out, because they were not finite."""
-    counts = {name: int(layer.skipped) for name, layer in network.named_modules() if hasattr(layer, "skipped")}
+    counts = {name: int(layer.skipped) for name, layer in network.named_modules() if isinstance(layer, Guarded)}
     return [
         f"{name} left its statistics as they were in {count} training steps: those of the batch were not finite."
         for name, count in counts.items()

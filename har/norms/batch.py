@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from har.norms.base import Scheduled, require
+from har.norms.base import Guarded, Scheduled, require
 from har.norms.chunks import (
     channel_major,
     chunk_moments,
@@ -31,33 +31,25 @@ from har.norms.chunks import (
 )
 
 
-class BatchNorm(nn.BatchNorm2d):
+class BatchNorm(Guarded, nn.BatchNorm2d):
     """Batch normalisation: statistics over windows and samples, per channel.
 
-    Where mean or variance of a batch are not finite (an overflow), a channel's running statistics stay as they are: one
-    such batch would spoil them for good. `skipped` counts the updates that were left out.
+    Where mean or variance of a batch are not finite, the running statistics of that channel stay as they are.
 
     Args:
         channels: Channels C.
         epsilon: ε.
         momentum: a. None is the plain average over all batches.
-
-    Attributes:
-        skipped: int64 (), updates left out since the run was started or resumed.
     """
-
-    skipped: Tensor
 
     def __init__(self, channels: int, epsilon: float, momentum: float | None) -> None:
         super().__init__(channels, eps=epsilon, momentum=momentum)
-        self.register_buffer("skipped", torch.zeros((), dtype=torch.int64), persistent=False)
+        self._start_guard()
 
     def reset_running_stats(self) -> None:
         """Set the statistics to 0 and 1, and the counts to 0."""
         super().reset_running_stats()
-        for name in ("skipped", "steps"):  # not there yet while the base class is made
-            if name in self._buffers:
-                self.get_buffer(name).zero_()
+        self._forget_counts()  # not there yet while the base class is made
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Normalise by the batch in training, by the running statistics in inference."""
@@ -183,16 +175,15 @@ class BatchRenorm(Scheduled, BatchNorm):
             "A ratio is at least 1 and a shift at least 0; 1 and 0 are plain batch norm, 3 and 5 usual.",
         )
         require(
-            0 <= warmup <= min(ratio_full, shift_full) and max(ratio_full, shift_full) <= 1,
-            f"batch renormalisation's shares of the run are out of order: warmup {warmup}, ratio_full {ratio_full}, "
-            f"shift_full {shift_full}.",
-            "They lie in [0, 1], and warmup is not above the other two.",
+            warmup <= min(ratio_full, shift_full),
+            f"batch renormalisation's warmup {warmup} ends after ratio_full {ratio_full} or shift_full {shift_full}.",
+            "The bounds grow from the end of the warm-up on, so it comes first.",
         )
         require_chunk(size)
         self.largest_ratio, self.largest_shift = largest_ratio, largest_shift
         self.warmup, self.ratio_full, self.shift_full = warmup, ratio_full, shift_full
         self.size = size
-        self._start_schedule()
+        self._start_schedule(warmup=warmup, ratio_full=ratio_full, shift_full=shift_full)
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
         """Renormalise in training, use the running statistics in inference."""

@@ -39,11 +39,11 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
-from har.norms.base import Norm, Scheduled, require
+from har.norms.base import Guarded, Norm, Scheduled, require
 from har.norms.chunks import channel_major, chunk_sums, per_window, require_chunk, time_major
 
 
-class MovingAverageBatchNorm(Norm, Scheduled):
+class MovingAverageBatchNorm(Norm, Guarded, Scheduled):
     """MABN; see the module's docstring.
 
     Args:
@@ -55,9 +55,6 @@ class MovingAverageBatchNorm(Norm, Scheduled):
         warmup: Share of the run that uses the statistics of its own batch.
         renormalise_from: Share of the run until which r is 1; a longer warm-up prolongs it.
         size: Windows of a chunk that counts as a batch, None for the whole batch. The last may be smaller.
-
-    Attributes:
-        skipped: int64 (), forward updates left out since the run was started or resumed, because they were not finite.
     """
 
     running_var: Tensor
@@ -65,7 +62,6 @@ class MovingAverageBatchNorm(Norm, Scheduled):
     moment_counts: Tensor
     slopes: Tensor
     slope_counts: Tensor
-    skipped: Tensor
 
     def __init__(
         self,
@@ -83,11 +79,6 @@ class MovingAverageBatchNorm(Norm, Scheduled):
         require(memory >= 1, f"MABN cannot average over {memory} batches.", "Give a memory of 1 or more; 16 is usual.")
         require(0 <= decay < 1, f"MABN's decay {decay} is not in [0, 1).", "The usual value is 0.98.")
         require(clip >= 1, f"MABN's clip {clip} is below 1.", "1 turns renormalisation off; 5 is usual.")
-        require(
-            0 <= warmup <= 1 and 0 <= renormalise_from <= 1,
-            f"MABN's shares of the run, warmup {warmup} and renormalise_from {renormalise_from}, are not in [0, 1].",
-            "They are shares of the run's steps, such as 0.05 and 0.2.",
-        )
         require_chunk(size)
         self.epsilon, self.decay, self.clip = epsilon, decay, clip
         self.warmup, self.renormalise_from, self.size = warmup, renormalise_from, size
@@ -96,23 +87,16 @@ class MovingAverageBatchNorm(Norm, Scheduled):
         for name in ("moment", "slope"):  # sums over each of the last m batches and their element counts, newest last
             self.register_buffer(f"{name}s", torch.zeros(memory, channels))
             self.register_buffer(f"{name}_counts", torch.zeros(memory))
-        self.register_buffer("skipped", torch.zeros((), dtype=torch.int64), persistent=False)
-        self._start_schedule()
+        self._start_guard()
+        self._start_schedule(warmup=warmup, renormalise_from=renormalise_from)
 
     def reset_parameters(self) -> None:
         """Set γ to 1, β to 0, E to 1, and empty the histories."""
         for ones in (self.weight, self.running_var):
             torch.nn.init.ones_(ones)
-        for zeros in (
-            self.bias,
-            self.moments,
-            self.moment_counts,
-            self.slopes,
-            self.slope_counts,
-            self.steps,
-            self.skipped,
-        ):
+        for zeros in (self.bias, self.moments, self.moment_counts, self.slopes, self.slope_counts):
             torch.nn.init.zeros_(zeros)
+        self._forget_counts()
 
     def statistics_from(self, mean_C: Tensor, variance_C: Tensor) -> dict[str, Tensor]:
         """Return the E of a population with these moments; see `har.norms.statistics.BatchStatistics`."""

@@ -92,7 +92,7 @@ def survey(plan: Plan) -> Survey:
 def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
     """Return the expected seconds of a run that is to be made, on average, and what that is based on."""
     pairs = list(zip(plan.work, found, strict=True))
-    left = [_usual_s(run) for run, state in pairs if not state.is_settled]
+    left = [REST_S if state is State.LACKING else _usual_s(run) for run, state in pairs if not state.is_settled]
     usual_s = sum(left) / len(left) if left else 0.0
     done = [run for run, state in pairs if state is State.DONE]
     records = [(run, read_record(run.folder) or {}) for run in done]

@@ -32,6 +32,18 @@ def can_stand(kind: str, placement: str | list[int]) -> bool:
 
 COMBINATIONS = [(kind, placement) for kind in KINDS for placement in (*PLACEMENTS, [0, 2])]
 PLANS = [NormPlan(*pair, order) for pair in COMBINATIONS for order in ORDERS if can_stand(*pair)]
+# Options that change what a layer does or keeps; chunks of 3 leave a smaller last one.
+PLANS += [
+    NormPlan(kind, placement, order, options=options)
+    for kind, options in {
+        "ghost_batch": {"size": 3},
+        "batch_renorm": {"size": 3},
+        "mabn": {"size": 3, "memory": 2},
+        "filter_response": {"learned_epsilon": True},
+    }.items()
+    for placement in ("input_scalar", "input_every")
+    for order in ORDERS
+]
 
 
 def built(plan: NormPlan, seed: int = 0, channels: int = 6, samples: int = 40, **changes: object) -> Features:
