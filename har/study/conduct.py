@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,6 +189,8 @@ def _make(
     def report(outcome: Outcome) -> None:
         run = runs[outcome.task.folder]
         if outcome.error is None:
+            if isinstance(run, Trial):  # nothing reads its weights, and hundreds of trials would fill a gigabyte
+                shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
             progress.finished(run.label, _score(run.folder), outcome.seconds)
         else:
             progress.failed(run.label, outcome.error)

@@ -25,6 +25,7 @@ from har.study.states import State
 from har.training.cli import resolve
 from tests.study.runners import fake_identity, pretend
 from tests.study.small import fold, write_study
+from tests.study.test_conduct import checkpoint
 from tests.study.test_trials import CONTRASTS, TUNE
 
 RUNS, TRIALS, OWN = 6, 36, 6
@@ -268,6 +269,16 @@ def test_a_lost_trial_is_made_again_before_its_own_run_counts(plan):
     calls(plan)
     go(plan)
     assert calls(plan) == ["trials/every/0.003/subject-1.0 begun"]
+
+
+def test_a_trial_that_was_cut_off_goes_on_and_keeps_no_weights_in_the_end(plan):
+    trial = plan.tuning.trials[0]
+    checkpoint(trial.folder)
+    (trial.folder / "run.json").write_text(json.dumps({"status": "running", "hashes": fake_identity(trial.config)}))
+    go(plan)
+    assert f"{trial.folder.relative_to(plan.folder)} resumed" in calls(plan)
+    assert not (trial.folder / "checkpoints").exists()
+    assert survey(plan).left == 0
 
 
 def test_a_choice_that_has_changed_refuses_the_own_run_made_before(plan):
