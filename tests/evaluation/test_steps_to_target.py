@@ -174,6 +174,13 @@ def test_repeats_of_a_fold_are_averaged_before_folds_are():
     assert result["contrasts"][0]["folds"] == 2
 
 
+def test_a_fold_counts_once_in_the_share_reached_however_many_of_its_runs_count():
+    curves = {("none", fold, repeat): curve(0.1, 0.8, 0.8) for fold in "ab" for repeat in (0, 1)}
+    curves |= {("every", "a", 0): curve(0.9, 0.9, 0.9), ("every", "a", 1): curve(0.1, 0.1, 0.1)}
+    curves |= {("every", "b", 0): curve(0.9, 0.9, 0.9)}
+    assert found(curves)["variants"]["every"]["reached"] == pytest.approx((1 / 2 + 1) / 2)
+
+
 def test_examples_count_the_batch_of_the_variant():
     result = paired([curve(0.9, 0.9)], [curve(0.9, 0.9)], batch_size={"every": 16})
     units = result["contrasts"][0]["units"]

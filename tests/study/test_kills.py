@@ -17,6 +17,7 @@ import pytest
 
 from har.__main__ import main
 from tests.study.small import fold, write_study
+from tests.study.test_trials import CONTRASTS, TUNE
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,8 +53,10 @@ def results(runs: Path) -> dict[str, Any]:
                 key: record[key] for key in ("status", "seed", "best_step", "best_validation_macro_f1", "hashes")
             },
         }
-    contrasts = json.loads((next(runs.glob("*/*/contrasts.json"))).read_text())
-    found["contrasts"] = contrasts["contrasts"]
+    study = next(runs.glob("*/*/contrasts.json")).parent
+    found["contrasts"] = json.loads((study / "contrasts.json").read_text())["contrasts"]
+    tuning = study / "tuning.json"
+    found["tuning"] = json.loads(tuning.read_text()) if tuning.exists() else None
     return found
 
 
@@ -89,8 +92,11 @@ def kill(process: subprocess.Popen[str], group: bool = True) -> None:
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_20_random_instants_has_the_results_of_an_undisturbed_one(tmp_path, data_root):
-    study = write_study(tmp_path)
+@pytest.mark.parametrize(
+    ("kills", "changes"), [(20, {}), (10, {"tune": TUNE, "contrasts": CONTRASTS})], ids=["plain", "tuned"]
+)
+def test_a_study_killed_at_random_instants_has_the_results_of_an_undisturbed_one(tmp_path, data_root, kills, changes):
+    study = write_study(tmp_path, **changes)
     began = time.monotonic()
     process = start(study, data_root, tmp_path / "undisturbed")
     _, err = process.communicate()
@@ -98,7 +104,7 @@ def test_a_study_killed_at_20_random_instants_has_the_results_of_an_undisturbed_
     whole_s = time.monotonic() - began
     runs = tmp_path / "killed"
     instants = random.Random(0)
-    for number in range(20):
+    for number in range(kills):
         process = start(study, data_root, runs)
         time.sleep(instants.uniform(0, whole_s))
         was_too_late = process.poll() is not None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from har.errors import RunError
+from har.errors import DivergenceError
 from har.norms.statistics import replaced
 from har.training import precise
 from har.training.callbacks import read_metrics
@@ -65,7 +65,7 @@ def test_divergence_is_said_as_such_and_the_network_keeps_its_statistics(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     wild = {**settings, "model.precise_validation": True, "model.learning_rate": 1e30}
-    with pytest.raises(RunError, match="training diverged at step 10"):
+    with pytest.raises(DivergenceError, match="training diverged at step 10"):
         run(resolve([], wild), tmp_path / "run")
 
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 from sklearn.metrics import f1_score
 
-from har.errors import DataError, LeakageError, RunError, UsageError
+from har.errors import DataError, DivergenceError, LeakageError, RunError, UsageError
 from har.training import run as run_module
 from har.training.callbacks import MetricsLog, read_metrics
 from har.training.checkpoint import WholeFileIO
@@ -240,10 +240,11 @@ def test_variants_of_a_fold_see_the_same_batches(
 
 
 def test_divergence_fails_the_run_and_says_what_to_do(small: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="diverged") as error:
+    with pytest.raises(DivergenceError, match="diverged") as error:
         run(resolve([], {**small, "model.learning_rate": 1e12, "model.norm.placement": "none"}), tmp_path / "run")
     assert "learning_rate" in error.value.hint
-    assert read_run(tmp_path / "run")["status"] == "failed"
+    record = read_run(tmp_path / "run")
+    assert (record["status"], record["diverged"]) == ("failed", True)
 
 
 def test_a_run_that_cannot_begin_says_why_in_its_folder(small: dict[str, Any], tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_a_run_that_cannot_begin_says_why_in_its_folder(small: dict[str, Any], t
     with pytest.raises(UsageError, match="pendulm"):
         run(config, tmp_path / "run", facts={"variant": "every"})
     record = read_run(tmp_path / "run")
-    assert (record["status"], record["variant"]) == ("failed", "every")
+    assert (record["status"], record["variant"], record["diverged"]) == ("failed", "every", False)
     assert "pendulm" in record["error"]
     config["data"]["activities"] = None
     assert read_run(run(config, tmp_path / "run"))["status"] == "done"  # nothing was there to lose
