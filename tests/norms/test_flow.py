@@ -140,6 +140,11 @@ def test_noise_of_backward_statistics_is_the_deviation_between_chunks() -> None:
             assert noise[name] == pytest.approx(expected)
 
 
+def test_windows_that_fill_no_chunk_are_left_out() -> None:
+    g, power = torch.randn(11, 2).double(), torch.ones(2).double()
+    assert Backward(g, g, power).noise(4) == pytest.approx(Backward(g[:8], g[:8], power).noise(4))
+
+
 def test_independent_gradients_average_out() -> None:
     windows, samples = 4096, 10
     g = torch.randn(windows, 3, samples).double() * 5
