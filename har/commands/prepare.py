@@ -151,7 +151,7 @@ def _recipe(default: Recipe, options: argparse.Namespace) -> Recipe:
 
 def _said(card: Card, manifest: dict[str, Any]) -> str:
     """Return what was verified, and what was done."""
-    return "\n".join([_verified(card, manifest), *_done(manifest["done"], manifest["preparation"]["rate_hz"])])
+    return "\n".join([_verified(card, manifest), *_done(manifest["done"], manifest["preparation"])])
 
 
 def _verified(card: Card, manifest: dict[str, Any]) -> str:
@@ -176,16 +176,18 @@ def _verified(card: Card, manifest: dict[str, Any]) -> str:
     return f"{found}. {hashed}, and so are the counts{unproved}."
 
 
-def _done(done: dict[str, Any], rate_hz: float) -> list[str]:
+def _done(done: dict[str, Any], preparation: dict[str, Any]) -> list[str]:
     """Return a line for everything that was done to the signals."""
-    lines = []
+    lines, rate_hz = [], preparation["rate_hz"]
     if rates := done["measured_hz"]:
         lines.append(
             f"  The clocks show {rates['median']:.6g} Hz (from {rates['lowest']:.6g} to {rates['highest']:.6g}); "
             f"the card says {done['nominal_hz']:g} Hz, the store has {rate_hz:g} Hz."
         )
     if not done["rows_resampled"]:
-        lines.append("  Nothing was resampled: every row of the store is a row of the source.")
+        made = sum("made_of" in channel for channel in preparation["channels"])
+        computed = f", with {made} channels computed from it" if made else ""
+        lines.append(f"  Nothing was resampled: every row of the store is a row of the source{computed}.")
     lines += [f"  {done[key]:>9} {meaning}" for key, meaning in COUNTED.items() if done[key]]
     left_out = done["left_out"]
     lines += [

@@ -25,6 +25,7 @@ COUNTED = {
     "interpolated_values": "of them, values that were interpolated",
     "rows_in_gaps": "rows that lack a value which was not interpolated, left out",
     "interpolated_rows": "rows that the source lacks and that were interpolated",
+    "rows_without_counterpart": "rows at times at which another stream has none, left out",
     "gaps": "gaps that ended a recording",
     "labels_out_of_reach": "samples without a label nearer than the longest gap, unlabelled",
 }

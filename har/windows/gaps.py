@@ -26,12 +26,14 @@ class Piece:
         row_T: int64, row numbers in the stream.
         time_s: float64, rising.
         signal_TC: float64 (samples, channels), finite.
+        filled_T: bool (samples,), whether a value of the row was missing and is interpolated.
     """
 
     epoch: int
     row_T: NDArray[np.int64]
     time_s: NDArray[np.float64]
     signal_TC: NDArray[np.float64]
+    filled_T: NDArray[np.bool_]
 
 
 def pieces_of(
@@ -53,7 +55,7 @@ def pieces_of(
     """
     limit_s = math.inf if max_gap_s is None else max_gap_s * ROUNDING
     missing = interpolated = 0
-    usable_T = np.ones(len(signal_TC), bool)
+    usable_T, touched_T = np.ones(len(signal_TC), bool), np.zeros(len(signal_TC), bool)
     for channel in np.flatnonzero(np.isnan(signal_TC).any(axis=0)):
         value_T = signal_TC[:, channel]  # a view
         missing_T = np.isnan(value_T)
@@ -61,6 +63,7 @@ def pieces_of(
         missing += int(np.count_nonzero(missing_T))
         interpolated += int(np.count_nonzero(filled_T))
         usable_T &= ~missing_T | filled_T
+        touched_T |= filled_T
     kept = np.flatnonzero(usable_T)
     time_s, epoch_T = clock.time_s[kept], clock.epoch_T[kept]
     ends = np.flatnonzero((np.diff(time_s) > limit_s) | (np.diff(epoch_T) > 0)) + 1
@@ -69,7 +72,8 @@ def pieces_of(
     for first, stop in itertools.pairwise(bounds):
         # A view: rows that were taken out lie between values that are too far apart, and so between two pieces.
         part = slice(kept[first], kept[stop - 1] + 1)
-        pieces.append(Piece(int(epoch_T[first]), clock.row_T[part], clock.time_s[part], signal_TC[part]))
+        own = (clock.row_T[part], clock.time_s[part], signal_TC[part], touched_T[part])
+        pieces.append(Piece(int(epoch_T[first]), *own))
     return pieces, {
         "missing_values": missing,
         "interpolated_values": interpolated,

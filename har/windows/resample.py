@@ -23,7 +23,7 @@ PASSBAND = 0.8  # share of that frequency below which nothing is changed, to the
 _MARGIN_DB = 3
 # Timestamps are taken for a regular grid's, written coarsely, while they stay within this share of a period of it:
 # milliseconds at up to 100 Hz. Interpolating instead would cost more of the signal than the instants are off.
-_GRID_TOLERANCE = 0.05
+GRID_TOLERANCE = 0.05
 _MAX_TERM = 1000  # of a ratio of rates: the filter has 36 times as many coefficients
 # Rates that differ by less need no filter: what could fold back lies in the last 2 % below the Nyquist frequency.
 _EQUAL_RATES = 0.98
@@ -41,7 +41,8 @@ class Source:
         signal_TC: float64 (knots, channels); rows that were missing are filled by straight lines.
         rate_hz: Of the knots: exact where `is_regular`, else measured.
         is_regular: Whether knot k is at ``time_s[0] + k / rate_hz``.
-        filled_T: bool (knots,), whether the piece does not have the knot.
+        filled_T: bool (knots,), whether the piece does not have the knot, or lacked a value there.
+        own_s: float64 (rows,), timestamps of the rows that the piece has.
     """
 
     time_s: NDArray[np.float64]
@@ -49,11 +50,12 @@ class Source:
     rate_hz: float
     is_regular: bool
     filled_T: NDArray[np.bool_]
+    own_s: NDArray[np.float64]
 
     @property
     def filled_rows(self) -> int:
         """How many knots the piece does not have."""
-        return int(np.count_nonzero(self.filled_T))
+        return len(self.time_s) - len(self.own_s)
 
 
 def source_of(piece: Piece, nominal_hz: float, measured_hz: float | None) -> Source:
@@ -73,20 +75,20 @@ def source_of(piece: Piece, nominal_hz: float, measured_hz: float | None) -> Sou
             piece.signal_TC if rows == len(index_T) else _at(time_s, time_s[index_T], piece.signal_TC, np.interp)
         )
         filled_T = np.ones(rows, bool)
-        filled_T[index_T] = False
-        return Source(time_s, signal_TC, nominal_hz, is_regular=True, filled_T=filled_T)
+        filled_T[index_T] = piece.filled_T
+        return Source(time_s, signal_TC, nominal_hz, is_regular=True, filled_T=filled_T, own_s=piece.time_s)
     rate_hz = measured_hz or nominal_hz
     step_s = np.diff(piece.time_s)
     parts = np.where(step_s > _HOLE_STEPS / rate_hz, np.rint(step_s * rate_hz), 1).astype(np.int64)
     if parts.max(initial=1) == 1:
-        filled_T = np.zeros(len(piece.time_s), bool)
-        return Source(piece.time_s, piece.signal_TC, rate_hz, is_regular=False, filled_T=filled_T)
+        return Source(piece.time_s, piece.signal_TC, rate_hz, False, filled_T=piece.filled_T, own_s=piece.time_s)
     # Knot j of the step that begins at row i lies at t[i] + j / parts[i] * step[i].
     row = np.repeat(np.arange(len(parts)), parts)
     j = np.arange(len(row)) - np.repeat(np.cumsum(parts) - parts, parts)
     time_s = np.append(piece.time_s[row] + j / parts[row] * step_s[row], piece.time_s[-1])
     signal_TC = _at(time_s, piece.time_s, piece.signal_TC, np.interp)
-    return Source(time_s, signal_TC, rate_hz, is_regular=False, filled_T=np.append(j > 0, False))
+    filled_T = np.append((j > 0) | piece.filled_T[row], piece.filled_T[-1])
+    return Source(time_s, signal_TC, rate_hz, is_regular=False, filled_T=filled_T, own_s=piece.time_s)
 
 
 def on_grid(time_s: NDArray[np.float64], rate_hz: float) -> tuple[float, NDArray[np.int64]] | None:
@@ -102,7 +104,7 @@ def on_grid(time_s: NDArray[np.float64], rate_hz: float) -> tuple[float, NDArray
     index_T = np.rint((time_s - time_s[0]) * rate_hz).astype(np.int64)
     error_s = time_s - index_T / rate_hz
     low_s, high_s = float(error_s.min()), float(error_s.max())
-    if (high_s - low_s) * rate_hz > 2 * _GRID_TOLERANCE or np.any(np.diff(index_T) < 1):
+    if (high_s - low_s) * rate_hz > 2 * GRID_TOLERANCE or np.any(np.diff(index_T) < 1):
         return None
     return (low_s + high_s) / 2, index_T
 
@@ -128,7 +130,7 @@ def sample(source: Source, first_s: float, rate_hz: float, count: int) -> tuple[
     offset = (first_s - float(source.time_s[0])) * source.rate_hz
     begin = round(offset)
     ratio = Fraction(repr(rate_hz)) / Fraction(repr(source.rate_hz))
-    fits = source.is_regular and abs(offset - begin) <= _GRID_TOLERANCE
+    fits = source.is_regular and abs(offset - begin) <= GRID_TOLERANCE
     if fits and max(ratio.numerator, ratio.denominator) <= _MAX_TERM:
         needed = begin + math.floor(Fraction(count - 1) / ratio) + 1
         signal_TC = source.signal_TC[begin : needed + 1]  # and its neighbour, which the filter sees

@@ -149,6 +149,7 @@ def _prepare(plan: Plan, raw: RawRecording) -> Treated:
     _require_epochs([clocks[0].epochs, *(len(track.epochs) for track in tracks)])
     recordings = []
     spans, reason = _spans(tracks)
+    counts["rows_without_counterpart"] += _left_over(tracks, [chosen for _, chosen in spans])
     for epoch, chosen in spans:
         signal_TC, time_s = _joined(plan, tracks, chosen, counts)
         if len(time_s) == 0:
@@ -231,7 +232,8 @@ def _spans(tracks: list[_Track]) -> tuple[list[tuple[int, list[resample.Source]]
         at = [0] * len(together)
         while all(i < len(pieces) for i, pieces in zip(at, together, strict=True)):
             chosen = [pieces[i] for i, pieces in zip(at, together, strict=True)]
-            if max(piece.time_s[0] for piece in chosen) <= min(piece.time_s[-1] for piece in chosen):
+            start_s, stop_s = _common_s(chosen)
+            if start_s <= stop_s + resample.ROUNDING / chosen[0].rate_hz:
                 found.append((epoch, chosen))
             first_to_end = int(np.argmin([piece.time_s[-1] for piece in chosen]))
             at[first_to_end] += 1
@@ -240,13 +242,31 @@ def _spans(tracks: list[_Track]) -> tuple[list[tuple[int, list[resample.Source]]
     return found, "no row has a value in every channel"
 
 
+def _common_s(chosen: list[resample.Source]) -> tuple[float, float]:
+    """Return when all streams have begun, and when the first of them ends."""
+    return max(float(piece.time_s[0]) for piece in chosen), min(float(piece.time_s[-1]) for piece in chosen)
+
+
+def _left_over(tracks: list[_Track], spans: list[list[resample.Source]]) -> int:
+    """Return how many rows lie at times at which another stream has none; rows of one stream all have their place."""
+    if len(tracks) == 1:
+        return 0
+    rows = sum(len(piece.own_s) for track in tracks for pieces in track.epochs for piece in pieces)
+    for chosen in spans:
+        start_s, stop_s = _common_s(chosen)
+        for piece in chosen:
+            reach_s = resample.GRID_TOLERANCE / piece.rate_hz
+            bounds = np.searchsorted(piece.own_s, [start_s - reach_s, stop_s + reach_s])
+            rows -= int(bounds[1] - bounds[0])
+    return rows
+
+
 def _joined(
     plan: Plan, tracks: list[_Track], chosen: list[resample.Source], counts: Counter[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the signal of one span on the grid of the first stream, and its instants; both may be empty."""
     origin_s = float(chosen[0].time_s[0])
-    start_s = float(max(piece.time_s[0] for piece in chosen))
-    stop_s = float(min(piece.time_s[-1] for piece in chosen))
+    start_s, stop_s = _common_s(chosen)
     first = math.ceil((start_s - origin_s) * plan.rate_hz - resample.ROUNDING)
     last = math.floor((stop_s - origin_s) * plan.rate_hz + resample.ROUNDING)
     time_s = origin_s + np.arange(first, last + 1) / plan.rate_hz
@@ -275,6 +295,9 @@ def _taken(
 
 
 _OUT_OF_REACH = -2
+# Of a step: of rows at equal distances, rounding makes either one the nearer. Timestamps of this century in seconds are
+# rounded to 2e-7 s, at 50 Hz a hundred-thousandth of a step.
+_TIE = 1e-4
 
 
 def _labels(
@@ -297,7 +320,8 @@ def _labels(
         return label_T.astype(np.int16)
     after = np.minimum(np.searchsorted(known_s, at_s), len(known_s) - 1)
     before = np.maximum(after - 1, 0)
-    nearest = np.where(at_s - known_s[before] <= known_s[after] - at_s, before, after)
+    later_s = (at_s - known_s[before]) - (known_s[after] - at_s)  # by how much the row after is the nearer
+    nearest = np.where(later_s <= _TIE * (known_s[after] - known_s[before]), before, after)
     labels = label_T[nearest].astype(np.int16)
     if max_gap_s is not None:
         labels[np.abs(known_s[nearest] - at_s) > max_gap_s * ROUNDING] = _OUT_OF_REACH

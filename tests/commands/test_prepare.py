@@ -26,9 +26,16 @@ def test_spar_is_prepared_once(capsys, tmp_path):
     assert main(["prepare", "spar"]) == 0
     first = capsys.readouterr().out
     assert "140 recordings of 10 subjects, 244102 rows" in first
+    assert "Nothing was resampled: every row of the store is a row of the source." in first
     assert str(tmp_path / "data" / "prepared" / "spar") in first
     assert main(["prepare", "spar"]) == 0
     assert "already prepared" in capsys.readouterr().out
+
+
+def test_channels_that_are_computed_are_said_to_be(capsys):
+    assert main(["prepare", "spar", "--gravity", "causal", "--as", "live"]) == 0
+    said = "Nothing was resampled: every row of the store is a row of the source, with 6 channels computed from it."
+    assert said in capsys.readouterr().out
 
 
 def test_another_root_is_taken(tmp_path):
@@ -102,8 +109,9 @@ def test_what_was_done_is_said(tmp_path, monkeypatch, capsys):
     assert main(["prepare", "spar", "--leave-out-empty", "--as", "mine"]) == 0
     out = capsys.readouterr().out
     assert "The clocks show 50 Hz (from 50 to 50); the card says 50 Hz, the store has 50 Hz." in out
-    assert "       60 rows of the store are rows of the source" in out
-    assert "Nothing was resampled: every row of the store is a row of the source." in out
+    assert "       59 rows of the store are rows of the source" in out
+    assert "        1 rows of the store were computed" in out
+    assert "Nothing was resampled" not in out
     assert "        1 gaps that ended a recording" in out
     assert "        6 of them, values that were interpolated" in out
     assert "left out: subject 2, trial a: no row has a value in every channel" in out

@@ -16,7 +16,8 @@ RATIOS = [(1, 2), (2, 5), (4, 5), (5, 4), (2, 1), (1, 7), (100, 99), (147, 160)]
 
 def piece(time_s, value):
     time_s = np.asarray(time_s, np.float64)
-    return Piece(0, np.arange(len(time_s)), time_s, np.asarray(value, np.float64).reshape(len(time_s), -1))
+    signal_TC = np.asarray(value, np.float64).reshape(len(time_s), -1)
+    return Piece(0, np.arange(len(time_s)), time_s, signal_TC, np.zeros(len(time_s), bool))
 
 
 def wave(time_s, frequency_hz):

@@ -98,11 +98,62 @@ def test_no_sample_is_invented_across_a_gap(data):
     assert treated.counts["gaps"] == len(pieces) - 1
 
 
+@pytest.mark.parametrize("origin_s", [None, 0.0, 1_700_000_000.0])
+def test_of_two_rows_at_equal_distances_the_earlier_gives_the_label(origin_s):
+    time_s = None if origin_s is None else origin_s + np.arange(3000) / 50
+    labels = np.arange(3000) % 3
+    (made,) = treat(raw(stream(np.ones(3000), time_s), labels=labels), Recipe(rate_hz=20.0), rate_hz=50.0).recordings
+    assert made.label_T.tolist() == labels[np.arange(1200) * 5 // 2].tolist()  # 2.5 rows a sample: 2, 7, 12, …
+
+
 def test_rows_that_were_filled_are_no_rows_of_the_source():
     treated = treat(raw(stream(np.arange(28.0), np.delete(np.arange(30) / 10, [7, 8]))))
     assert treated.counts["rows_as_they_were"] == 28
     assert treated.counts["rows_resampled"] == 2
     assert treated.counts["interpolated_rows"] == 2
+
+
+def test_a_row_with_one_value_that_was_filled_is_no_row_of_the_source():
+    signal = np.stack([np.arange(30.0)] * 2, axis=1)
+    signal[12, 1] = np.nan
+    for time_s in (None, np.arange(30) / 10):
+        counts = treat(raw(stream(signal, time_s))).counts
+        assert (counts["rows_as_they_were"], counts["rows_resampled"], counts["interpolated_values"]) == (29, 1, 1)
+    both = raw(
+        stream(signal[:, 0], np.arange(30) / 10, ["acc_x"]), stream(signal[:, 1], np.arange(30) / 10, ["gyro_x"])
+    )
+    counts = treat(both).counts
+    assert (counts["rows_as_they_were"], counts["rows_resampled"]) == (29, 1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_every_row_of_every_stream_has_its_place_in_the_account(data):
+    """Rows are in the store, in a gap, or at times at which the other stream has none; each stream by its own clock."""
+    parts = [
+        data.draw(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 12)), min_size=2, max_size=5)) for _ in "ab"
+    ]
+    on_T = [np.concatenate([np.arange(a + b) < a for a, b in own]) for own in parts]  # rows, then a hole, and so on
+    time_s = [np.flatnonzero(there) / 10 for there in on_T]
+    streams = [stream(np.ones(len(own)), own, [name]) for own, name in zip(time_s, BOTH, strict=True)]
+    with mock.patch("har.windows.signal.check_rates"):
+        treated = treat(raw(*streams), Recipe(max_gap_s=0.5))
+    grids = []
+    for own in time_s:  # the instants at which a stream has a value, its own or one between near rows
+        ends = np.flatnonzero(np.diff(own) > 0.5 + 1e-9) + 1
+        grids.append([set(range(round(p[0] * 10), round(p[-1] * 10) + 1)) for p in np.split(own, ends)])
+    common = set().union(*grids[0]) & set().union(*grids[1])
+    outside = sum(round(instant * 10) not in common for own in time_s for instant in own)
+    assert treated.counts["rows_without_counterpart"] == outside
+    assert sum(len(made.label_T) for made in treated.recordings) == len(common)
+
+
+def test_rows_before_and_after_the_other_stream_are_counted():
+    one, other = np.arange(11) / 10, 0.33 + np.arange(6) / 10
+    both = raw(stream(np.ones(11), one, ["acc_x"]), stream(np.ones(6), other, ["gyro_x"]))
+    treated = treat(both)
+    assert treated.counts["rows_without_counterpart"] == 6  # to 0.3 s and from 0.9 s on
+    assert [len(made.label_T) for made in treated.recordings] == [5]  # 0.4 to 0.8 s
 
 
 def test_recordings_that_a_gap_divided_say_when_they_begin():
@@ -128,7 +179,8 @@ def test_missing_values_are_interpolated_cut_and_counted():
         "interpolated_values": 4,
         "rows_in_gaps": 8,
         "gaps": 1,
-        "rows_as_they_were": 32,
+        "rows_as_they_were": 30,
+        "rows_resampled": 2,  # in which every value is a straight line's
     }
 
 
@@ -298,7 +350,8 @@ def test_the_account_adds_up():
     assert preparation.subjects == ["7", "10"]
     described = preparation.described()
     assert {key: described[key] for key in COUNTED if described[key]} == {
-        "rows_as_they_were": 50,
+        "rows_as_they_were": 49,
+        "rows_resampled": 1,
         "missing_values": 12,
         "interpolated_values": 2,
         "rows_in_gaps": 5,
