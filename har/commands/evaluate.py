@@ -1,4 +1,4 @@
-"""`har evaluate`: scores of a run, a study or a predictions file."""
+"""`har evaluate`: scores of a run, a study, a study on several data sets, or a predictions file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ har evaluate runs/bn-placement/spar
 har evaluate runs/bn-placement/spar/every/subject-1/repeat-0
 har evaluate runs/bn-placement/spar/every/subject-1/repeat-0 --policy union --json
 har evaluate predictions.parquet --out scores
+har evaluate runs/bn-placement
+har evaluate runs/bn-placement/spar runs/bn-placement/hapt runs/bn-placement/pamap2 --out across
 """
 
 
@@ -32,23 +34,35 @@ def main(args: list[str]) -> int:
         UsageError: When an option is wrong.
     """
     parser = CommandParser("evaluate", "F1 per activity of a run, a study or a predictions file.", _EXAMPLES)
-    parser.add_argument("path", type=Path, help="a run's folder, a study's folder, or a predictions file")
+    parser.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="a run's folder, a study's folder, or a predictions file; or the studies of several data sets, each by its"
+        " folder or all by the one they lie in",
+    )
     parser.add_argument(
         "--policy",
         default="present",
         help="how absent activities count: present (default), union or all; pooled for a run or a file alone, as"
         " studies refuse it (it gives no score per subject to contrast)",
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where scores.json and scores.csv go")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where scores.json and scores.csv go, or across.json"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(args)
-    if (options.path / "study.json").is_file():
+    path, several = options.paths[0], len(options.paths) > 1
+    if (path / "study.json").is_file() and not several:
         if options.out is not None:
-            raise UsageError("--out is for one run: a study's scores stand in its folder.", "Leave --out away.")
-        return _study(options.path, options.policy, as_json=options.json)
+            raise UsageError("--out is not for a study: its scores stand in its folder.", "Leave --out away.")
+        return _study(path, options.policy, as_json=options.json)
     if options.out is not None:
         _expect_folder(options.out)
-    return _run(options.path, options.policy, options.out, as_json=options.json)
+    if several or len(list(path.glob("*/study.json"))) > 1:
+        return _across(options.paths, options.policy, options.out, as_json=options.json)
+    return _run(path, options.policy, options.out, as_json=options.json)
 
 
 def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
@@ -103,6 +117,31 @@ def _study(folder: Path, policy: str, *, as_json: bool) -> int:
         sentences = "\n".join(target_sentences(result["target"]))
         print(f"\n{table.title}\n\n{table.markdown()}\n\n{table.note}\n\n{sentences}")
     print(f"\nwritten: {folder / 'contrasts.json'}, and scores.json in every run that counts")
+    return 0
+
+
+def _across(paths: list[Path], policy: str, out: Path | None, *, as_json: bool) -> int:
+    """Judge the studies of several data sets, each by itself and all together."""
+    from har.evaluation.across import ACROSS, FOREST, evaluate_across, forest_table, studies_in
+
+    folders = [folder for path in paths for folder in studies_in(path)]
+    parents = {folder.parent for folder in folders}
+    if out is None and len(parents) > 1:
+        raise UsageError(
+            "the studies lie in several folders, so it is open where across.json goes.", "Say it: --out FOLDER."
+        )
+    place = out or parents.pop()
+    result = evaluate_across(folders, place, policy)
+    if as_json:
+        _print_json(result)
+        return 0
+    for problem in result["problems"]:
+        print(f"problem: {problem}")
+    table = forest_table(result)
+    print(f"{table.title}\n\n{table.markdown()}\n\n{table.note}\n")
+    for found in result["contrasts"]:
+        print(found["sentence"])
+    print(f"\nwritten: {place / ACROSS}, {place / FOREST}, and contrasts.json in every study's folder")
     return 0
 
 

@@ -291,6 +291,24 @@ def limit(subjects: int, contrasts: int, smallest: float) -> str:
     return f"with {counts} the smallest possible Holm p is {number(smallest, 'p')}"
 
 
+def claim(a: str, b: str, word: str) -> str:
+    """Return what a verdict says of two variants, without numbers.
+
+    Args:
+        a: Name of the first variant.
+        b: Name of the second.
+        word: As `verdict` returns it.
+    """
+    return {
+        "better": f"{a} is better than {b}",
+        "worse": f"{a} is worse than {b}",
+        "better but negligible": f"{a} is better than {b}, but negligibly so (at most 1 F1 point)",
+        "worse but negligible": f"{a} is worse than {b}, but negligibly so (at most 1 F1 point)",
+        "equivalent": f"{a} and {b} are equivalent within ±1 F1 point",
+        "undecided": f"Whether {a} is better than {b} is undecided",
+    }[word]
+
+
 def sentence(a: str, b: str, result: Estimate, p_holm: float, smallest: float, contrasts: int) -> str:
     """Return the one sentence that states a contrast and its verdict.
 
@@ -302,17 +320,10 @@ def sentence(a: str, b: str, result: Estimate, p_holm: float, smallest: float, c
         smallest: The smallest Holm-adjusted p that the design allows, see `smallest_holm`.
         contrasts: m, the declared contrasts.
     """
-    word = verdict(result.mean, result.interval, p_holm, smallest)
     few = smallest >= ALPHA
-    claim = {
-        "better": f"{a} is better than {b}",
-        "worse": f"{a} is worse than {b}",
-        "better but negligible": f"{a} is better than {b}, but negligibly so (at most 1 F1 point)",
-        "worse but negligible": f"{a} is worse than {b}, but negligibly so (at most 1 F1 point)",
-        "equivalent": f"{a} and {b} are equivalent within ±1 F1 point",
-        "undecided": f"Whether {a} is better than {b} is undecided"
-        + (f" (descriptive only: {limit(result.subjects, contrasts, smallest)})" if few else ""),
-    }[word]
+    stated = claim(a, b, verdict(result.mean, result.interval, p_holm, smallest))
+    if few:
+        stated += f" (descriptive only: {limit(result.subjects, contrasts, smallest)})"
     ends = "no interval from one subject"
     if result.interval is not None:
         low, high = (with_minus(number(end, "points")) for end in result.interval)
@@ -320,7 +331,7 @@ def sentence(a: str, b: str, result: Estimate, p_holm: float, smallest: float, c
     p = "no test" if few else f"Holm p = {number(p_holm, 'p')}"
     S, K = result.subjects, result.repeats
     counts = f"S = {S} subject{plural(S)}, K = {K} repeat{plural(K)}"
-    return f"{claim}: {with_minus(number(result.mean, 'points'))} F1 points ({ends}, {p}, {counts})."
+    return f"{stated}: {with_minus(number(result.mean, 'points'))} F1 points ({ends}, {p}, {counts})."
 
 
 def plural(count: int) -> str:

@@ -252,3 +252,41 @@ def test_a_study_prints_transductive_arms_apart(inferred, capsys):
     assert "none@population" in plain
     assert "none@target" not in plain
     assert "none@target" in apart
+
+
+@pytest.fixture
+def several(tmp_path):
+    """The folder of a study on three data sets."""
+    root = tmp_path / "runs" / "placement"
+    for number, name in enumerate(("one", "two", "three")):
+        write_study(root / name, FakeStudy(subjects=6, data_set=name, seed=number, windows=4))
+    return root
+
+
+def test_a_folder_of_studies_is_judged_over_its_data_sets(several, capsys):
+    assert main(["evaluate", str(several)]) == 0
+    text = capsys.readouterr().out
+    assert "Contrasts over data sets, macro F1 (present)" in text
+    assert "over 3 data sets" in text
+    assert (several / "across.json").is_file()
+    assert (several / "tables" / "forest.csv").is_file()
+    assert len(list(several.glob("*/contrasts.json"))) == 3
+    assert main(["evaluate", str(several), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((several / "across.json").read_text())
+
+
+def test_studies_can_be_named_one_by_one_and_their_result_put_elsewhere(several, tmp_path, capsys):
+    (several / "three").rename(tmp_path / "three")
+    paths = [str(several / "one"), str(several / "two"), str(tmp_path / "three")]
+    assert main(["evaluate", *paths]) == 2
+    assert "--out FOLDER" in capsys.readouterr().err
+    assert main(["evaluate", *paths, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "across.json").is_file()
+
+
+def test_among_several_paths_one_that_is_no_study_is_named(several, capsys):
+    assert main(["evaluate", str(several / "one"), str(several / "twoo")]) == 3
+    error = capsys.readouterr().err
+    assert "twoo does not exist" in error
+    assert str(several / "two") in error
+    assert "Traceback" not in error

@@ -30,6 +30,7 @@ class FakeStudy:
         absent: Subject to activities that it does not perform.
         inferences: Other inferences than running, to what they add to the hit probability.
         shared_seeds: Whether a repeat has the same seed in every fold.
+        data_set: Name of the data set.
     """
 
     hit: dict[str, float] = field(default_factory=lambda: {"none": 0.6, "input": 0.6, "every": 0.9})
@@ -46,6 +47,7 @@ class FakeStudy:
     question: str = "Does batch normalisation after every convolution beat one at the input?"
     notes: list[str] = field(default_factory=lambda: ["One repeat and a matched learning rate were used."])
     seed: int = 0
+    data_set: str = "fake"
 
 
 def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
@@ -67,7 +69,7 @@ def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
     study = {
         "name": plan.name,
         "question": plan.question,
-        "data_set": "fake",
+        "data_set": plan.data_set,
         "base": "configs/experiments/fake-cnn.yaml",
         "file": "configs/studies/fake.yaml",
         "variants": {variant: {"model.norm.placement": variant} for variant in plan.hit},
@@ -135,7 +137,7 @@ def write_run(folder: Path, plan: FakeStudy, variant: str, fold: dict, repeat: i
             "status": "done",
             "error": None,
             "command": "har fit --config config.yaml",
-            "data_set": "fake",
+            "data_set": plan.data_set,
             "variant": variant,
             "fold": fold,
             "seed": repeat if plan.shared_seeds else 1000 * int(subject) + repeat,
