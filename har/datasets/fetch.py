@@ -64,6 +64,11 @@ def raw_folder(card: Card, root: str | Path | None = None) -> Path:
     return data_root(root) / "raw" / (Path(archives[0].name).stem if archives else card.name)
 
 
+def holds_data(card: Card, place: Path) -> bool:
+    """Return whether a place that a person names is a folder of a card's data, or holds one: no archive, no file."""
+    return card.source.kind != "distribution" and place.is_dir() and _find(card, place) is not None
+
+
 def rung(card: Card, root: str | Path | None = None) -> str:
     """Return how far a source is away, without hashing anything: unpacked, archive, download, installed or source."""
     if card.source.kind == "distribution":

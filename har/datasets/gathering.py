@@ -53,18 +53,21 @@ def units_of(files: Files, source: Path) -> list[Unit]:
 
 
 def source_sha256(card: Card, source: Path) -> str | None:
-    """Return one hash of all files that a card reads from a person's own folder, to notice when they were changed.
+    """Return one hash of all files that a card reads from a folder, to notice when they were changed.
 
     Args:
         card: Any card.
-        source: The folder.
+        source: The folder, or the file of a distribution.
 
     Returns:
-        As `har.datasets.fetch.tree_sha256`. None where the card's own hashes say what the source must be.
+        As `har.datasets.fetch.tree_sha256`; over all files where the card does not say which are read. None where the
+        card states such a hash, or that of the file.
     """
-    if card.files is None or card.source.kind != "folder":
+    if card.source.sha256 or card.source.tree:
         return None
-    return tree_sha256(source, [source / name for name in _read_names(card.files, source)])
+    if card.files is not None:
+        return tree_sha256(source, [source / name for name in _read_names(card.files, source)])
+    return tree_sha256(source, [path for path in source.rglob("*") if path.is_file() and path.name[0] != "."])
 
 
 def unmatched(card: Card, source: Path) -> list[str] | None:

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from har.datasets.card import Card
-from har.datasets.fetch import locate
+from har.datasets.fetch import holds_data, locate
 from har.datasets.gathering import source_sha256, unmatched
 from har.datasets.readers import read
 from har.datasets.recipe import Recipe
@@ -88,18 +88,24 @@ def is_prepared(
     except DataError:
         return False
     is_same = bool(store.manifest.get("card_sha256") == card.sha256) and _has_recipe(store, recipe or card.preparation)
-    if not is_same or source is None:
-        return is_same
-    if given := _given_sha256(card, Path(source)):
-        return given == (_stated_sha256(card) or _recorded_sha256(store))
-    if not Path(source).is_dir():
-        return False
-    found = (source_sha256(card, Path(source)), unmatched(card, Path(source)))
+    return is_same and (source is None or _is_source(card, store, Path(source), root))
+
+
+def _is_source(card: Card, store: Store, source: Path, root: str | Path | None) -> bool:
+    """Return whether a person's folder, file or archive is what a store was made from."""
+    if not holds_data(card, source):
+        given = _given_sha256(card, source)
+        return bool(given) and given == (_stated_sha256(card) or _recorded_sha256(store))
+    try:
+        folder = locate(card, source, root=root)  # whose hash is the card's, where it states one
+    except DataError:
+        return False  # preparing will say why
+    found = (source_sha256(card, folder), unmatched(card, folder))
     return (store.manifest.get("source_sha256"), store.manifest["done"].get("unread_files")) == found
 
 
 def _given_sha256(card: Card, source: Path) -> list[str]:
-    """Return the hash of the file that a source is, or of the files by name that it holds; none of a data folder."""
+    """Return the hash of the file that a source is, or of the card's files by name that a folder holds."""
     wanted = card.source
     names = [wanted.file] if wanted.file else [archive.name for archive in wanted.archives]
     paths = [source] if source.is_file() else [source / Path(name).name for name in names]
@@ -175,8 +181,8 @@ def prepare(
     path = locate(card, source, root=root, allow_download=allow_download)
     with _alone(folder):
         if not is_prepared(card, root, **asked):
-            given = _given_sha256(card, Path(source)) if source is not None and not _stated_sha256(card) else []
-            _replace(folder, plan, path, jobs, given)
+            given = [] if source is None or holds_data(card, Path(source)) else _given_sha256(card, Path(source))
+            _replace(folder, plan, path, jobs, [] if _stated_sha256(card) else given)
     return folder
 
 

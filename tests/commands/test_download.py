@@ -10,8 +10,10 @@ import yaml
 
 import har.datasets
 from har.__main__ import main
+from har.windows.prepare import is_prepared, prepare
 from tests.datasets.server import serving
 from tests.fakes import mhealth
+from tests.fakes.stores import faked
 
 _CARDS = Path(har.datasets.__file__).parent / "cards"
 
@@ -101,6 +103,36 @@ def test_an_archive_is_held_against_the_hash_that_the_card_states(archive, data,
     archive.write_bytes(archive.read_bytes() + b"more")
     assert main(["prepare", card, "--source", str(archive)]) == 3
     assert "it was not opened" in capsys.readouterr().err
+
+
+def test_another_folder_of_an_official_set_is_not_what_was_prepared(data, tmp_path, capsys):
+    mhealth.write(tmp_path / "made")
+    card = _card(tmp_path, None, None)
+    words = ["prepare", card, "--source", str(tmp_path / "made")]
+    assert main(words) == 0
+    assert main(words) == 0
+    assert "already prepared" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    assert main(["prepare", card, "--source", str(tmp_path / "empty")]) == 3
+    assert "does not hold mHealth_subject*.log" in capsys.readouterr().err
+    changed = tmp_path / "made" / "MHEALTHDATASET" / "mHealth_subject3.log"
+    beside = shutil.make_archive(str(tmp_path / "mine"), "zip", tmp_path / "made")
+    shutil.copy(beside, tmp_path / "made")  # where it is not what is read
+    changed.write_text("".join(changed.read_text().splitlines(keepends=True)[:-1]))
+    assert main(words) == 0
+    assert "10 recordings" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "already prepared" in capsys.readouterr().out
+    assert main(["prepare", card, "--source", beside]) == 0
+    assert "10 recordings" in capsys.readouterr().out
+
+
+def test_files_of_a_card_with_their_hash_are_held_against_it_before_a_store_is_called_prepared(data, tmp_path):
+    card, written = faked("hapt", tmp_path / "made")
+    prepare(card, source=written["source"], root=data)
+    assert is_prepared(card, data, source=written["source"])
+    (written["source"] / "RawData" / "labels.txt").write_text("1 1 5 1 2\n")
+    assert not is_prepared(card, data, source=written["source"])
 
 
 def test_a_card_without_an_address_says_where_the_homepage_is(data, capsys):
