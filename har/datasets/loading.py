@@ -24,9 +24,9 @@ from har.datasets.spool import Spool
 from har.datasets.tables import Column, TableData, Words, blocks
 from har.errors import DataError
 
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 # A group that comes back more often, without a clock, is no return to the sensor but rows that take turns.
-_MOST_RETURNS = 3
+MOST_RETURNS = 3
 Key = tuple[str, ...]
 
 
@@ -216,12 +216,16 @@ class Loaded:
             DataError: The groups come back more often than people do.
         """
         if key != self._latest:
-            if self._begun[key] > _MOST_RETURNS:
+            if self._begun[key] > MOST_RETURNS:
+                changed = [n for n, one, other in zip(sorted(groups), key, self._latest, strict=True) if one != other]
                 values = ", ".join(f"{name} {value}" for name, value in groups.items())
                 raise DataError(
                     f"{self.place(row)}: {values} begins again, for the {self._begun[key]}th time.",
                     "Rows that take turns need `time` in the card, by which they are put together; "
-                    "or sort the file by its groups.",
+                    "or sort the file by its groups."
+                    if changed != ["activity"]
+                    else "Where a person goes from one activity to another, it is a label of each row: write "
+                    f"label: {{column: {self._table.groups['activity']}}}, in place of the group activity.",
                 )
             self._begun[key] += 1
             self._latest = key
@@ -264,7 +268,7 @@ class Loaded:
         if time is not None and time.unit == "datetime":
             values_WT[len(self.channels)] = self._moments(block.words[time.column], begin)
         elif time is not None:
-            np.multiply(block.numbers[time.column], _SECONDS[time.unit], out=values_WT[len(self.channels)])
+            np.multiply(block.numbers[time.column], SECONDS[time.unit], out=values_WT[len(self.channels)])
         if self._label is not None:
             column, codes = self._label
             values_WT[-1] = codes.labels(block.words[column], lambda row: self.place(begin + row))

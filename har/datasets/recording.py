@@ -18,6 +18,7 @@ from har.datasets.card import Card
 from har.errors import DataError
 
 UNLABELLED = -1
+SUBJECT_NAME = re.compile(r"[\w-][\w.-]*")  # names folders of runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,7 @@ def check(card: Card, recording: Recording) -> None:
             f"{place}: {samples} samples with labels of shape {recording.label_T.shape}.",
             "Every recording needs samples, and one label for each (-1 where unlabelled).",
         )
-    if not re.fullmatch(r"[\w-][\w.-]*", recording.subject):
+    if not SUBJECT_NAME.fullmatch(recording.subject):
         raise DataError(
             f"{place}: the subject's name is {recording.subject!r}.",
             "Use letters, digits, '-', '_' and '.': it names folders of runs.",

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from har.datasets.card import Format
 from har.datasets.diagnosis import refuse_binary
-from har.datasets.tables import Column, Words, read_table
+from har.datasets.loading import SECONDS
+from har.datasets.tables import Column, Words, blocks
 from har.datasets.text import fields_of
 from har.errors import DataError
 
 _LINES = 60  # that a format is guessed from
 _DELIMITERS = (",", ";", "\t", "|", "whitespace")
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|nan", re.IGNORECASE)
-_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
 _RATES_HZ = (5.0, 2000.0)  # of sensors that people wear
 _TIME_NAMES = re.compile(r"time|stamp|date|clock|epoch|^t$|^ts$|_ms$|_ns$", re.IGNORECASE)
-_LABEL_NAMES = re.compile(r"activ|label|class|action|annot|target|exercise|gesture", re.IGNORECASE)
+LABEL_NAMES = re.compile(r"activ|label|class|action|annot|target|exercise|gesture", re.IGNORECASE)
 _MOST_LABELS = 40
 
 
@@ -45,11 +46,11 @@ class Sniffed:
 
     def named(self, column: Column) -> str:
         """Return the name of a column."""
-        return self.names[column - 1] if isinstance(column, int) else column
+        return self.names[column - 1] or str(column) if isinstance(column, int) else column
 
 
 def sniff(path: Path) -> Sniffed:
-    """Look at a table.
+    """Look at a table, or at the first block of a large one.
 
     Args:
         path: A text file.
@@ -57,13 +58,7 @@ def sniff(path: Path) -> Sniffed:
     Raises:
         DataError: It is empty, is no text, or no delimiter divides its lines into equally many values.
     """
-    refuse_binary(path)
-    with path.open(encoding="utf-8-sig") as stream:
-        lines = [line.rstrip("\n") for line in itertools.islice(stream, _LINES)]
-    layout = _layout(path, lines)
-    rows = [fields_of(line, layout) for line in lines[layout.skip_rows :] if line.strip()]
-    names = rows[0] if layout.header else [str(i + 1) for i in range(len(rows[0]))]
-    body = rows[1:] if layout.header else rows
+    layout, names, body = _look(path)
     columns: list[Column] = [
         name if layout.header and name and names.count(name) == 1 else i for i, name in enumerate(names, start=1)
     ]
@@ -72,9 +67,37 @@ def sniff(path: Path) -> Sniffed:
     ]
     numbers = [column for column, is_number in zip(columns, are_numbers, strict=True) if is_number]
     words = [column for column in columns if column not in numbers]
-    found = read_table(path, layout, numbers, words).numbers
+    found = next(blocks(path, layout, numbers, words)).numbers
     words += [column for column in numbers if _is_code(found[column])]
-    return Sniffed(layout, names, found, read_table(path, layout, [], words).words)
+    return Sniffed(layout, names, found, next(blocks(path, layout, [], words)).words)
+
+
+def shape_of(path: Path) -> tuple[str, ...]:
+    """Return what files of one kind have in common: delimiter, and the names of the columns, or how many there are.
+
+    Raises:
+        DataError: As `sniff`.
+    """
+    layout, names, _ = _look(path)
+    return (layout.delimiter, *(names if layout.header else [f"{len(names)} columns"]))
+
+
+def _look(path: Path) -> tuple[Format, list[str], list[list[str]]]:
+    """Return format, names of the columns (their numbers without a header), and the values of the first rows."""
+    with path.open("rb") as stream:
+        lines = [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in itertools.islice(stream, _LINES)]
+    if not any(line.strip() for line in lines) or any(
+        ord(sign) < ord("\t") or sign == "\ufffd" for sign in "".join(lines)
+    ):
+        refuse_binary(path)
+    layout = _layout(path, lines)
+    plain = [line.rstrip().rstrip(layout.strip) if layout.strip else line for line in lines[layout.skip_rows :]]
+    rows = [fields_of(line, layout) for line in plain if line.strip()]
+    names = rows[0] if layout.header else [str(i + 1) for i in range(len(rows[0]))]
+    body = rows[1:] if layout.header else rows
+    if not body:
+        raise DataError(f"{path}: nothing follows its first line.", "Name a folder of tables that have rows.")
+    return layout, names, body
 
 
 def _is_code(values_T: NDArray[np.float64]) -> bool:
@@ -87,6 +110,9 @@ def _is_code(values_T: NDArray[np.float64]) -> bool:
 
 def _layout(path: Path, lines: list[str]) -> Format:
     """Return the format that divides most lines into the same number of values, and into most of them."""
+    ends = [line.rstrip()[-1:] for line in lines if line.strip()]
+    strip = ";" if ends.count(";") >= 0.8 * len(ends) and any("," in line for line in lines) else None
+    lines = [line.rstrip().rstrip(strip) for line in lines] if strip else lines
     best, widest = None, (0, 1)
     for delimiter in _DELIMITERS:
         widths = [len(fields_of(line, Format(delimiter=delimiter))) for line in lines if line.strip()]
@@ -103,23 +129,24 @@ def _layout(path: Path, lines: list[str]) -> Format:
     )
     cells = [cell for row in rows[1:] for cell in row]
     comma = best != "," and any(re.fullmatch(r"-?\d+,\d+", cell) for cell in cells)
-    return Format(delimiter=best, header=has_header, skip_rows=skip, decimal="," if comma else ".")
+    return Format(delimiter=best, header=has_header, skip_rows=skip, decimal="," if comma else ".", strip=strip)
 
 
 def time_column(table: Sniffed) -> tuple[Column, str, float] | None:
     """Return the column of timestamps, its unit and the rate in Hz; None where no column looks like one."""
     named = sorted(table.numbers, key=lambda column: not _TIME_NAMES.search(table.named(column)))
     for column in named:
-        values_T = table.numbers[column]
-        steps = np.diff(values_T)
-        typical = float(np.median(steps)) if len(steps) else 0.0
-        if typical <= 0 or np.mean(steps > 0) < 0.9:
-            continue
         is_named = bool(_TIME_NAMES.search(table.named(column)))
-        for unit, factor in _UNITS.items():
+        steps = np.diff(table.numbers[column])
+        forward = steps[steps > 0]
+        # under a name of times, rows of people who take turns may repeat them
+        if len(forward) < (0.3 if is_named else 0.9) * len(steps) or np.mean(steps < 0) > 0.1 or not len(forward):
+            continue
+        typical = float(np.median(forward))
+        for unit, factor in SECONDS.items():
             counts_rows = (steps == 1).all() and not is_named
             if _RATES_HZ[0] <= 1 / (typical * factor) <= _RATES_HZ[1] and not counts_rows:
-                usual = steps[(steps > 0) & (steps <= 1.5 * typical)]  # their mean: coarse times bias the median
+                usual = forward[forward <= 1.5 * typical]  # their mean: coarse times bias the median
                 return column, unit, 1 / (float(usual.mean()) * factor)
     return _date_column(table)
 
@@ -146,4 +173,4 @@ def label_columns(table: Sniffed, besides: set[Column]) -> list[Column]:
         and 1 <= len(set(words.texts)) <= _MOST_LABELS
         and np.count_nonzero(np.diff(words.index_T)) <= max(len(words.index_T) / 10, 2)
     ]
-    return sorted(found, key=lambda column: not _LABEL_NAMES.search(table.named(column)))
+    return sorted(found, key=lambda column: not LABEL_NAMES.search(table.named(column)))

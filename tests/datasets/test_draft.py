@@ -4,20 +4,23 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 
+import har.datasets.text
 from har.__main__ import main
 from har.datasets.draft import draft
-from har.datasets.registry import load_card
+from har.datasets.registry import card_names, get_card, load_card
 from har.errors import DataError
 from tests.datasets.own import all_of, write
 from tests.fakes import motionsense
+from tests.fakes.stores import faked
 
 
 def table(rows=120, rate_hz=50, unit=1000, start=5000, delimiter=",", decimal=".", header=True, g=9.81, seed=0):
     """Return a table with a clock, three axes and two activities."""
     random = np.random.default_rng(seed)
     acc = random.normal((0, 0, g), 0.05 * g, (rows, 3))
-    time = [f"{start + i * unit / rate_hz:.10g}" for i in range(rows)]
+    time = [f"{start + i * unit / rate_hz:.15g}" for i in range(rows)]
     lines = [delimiter.join(["time", "acc_x", "acc_y", "acc_z", "activity"])] if header else []
     for i in range(rows):
         values = [time[i], *(f"{value:.4f}" for value in acc[i])]
@@ -121,6 +124,205 @@ def test_activities_may_stand_in_the_names(tmp_path):
     assert card.files.tables[0].path == "A_DeviceMotion_data/{activity}_{trial:d}/sub_{subject:d}.csv"
     assert [activity.code for activity in card.activities] == ["dws", "jog", "sit", "std", "ups", "wlk"]
     assert len(all_of(card, tmp_path / "raw")) == 360
+
+
+def test_activities_are_sought_in_names_only_where_no_column_says_them(tmp_path):
+    files = {f"{who}/{when}/imu.csv": table(rows=60) for who in ("anna", "ben") for when in ("morning", "evening")}
+    card, found, _ = drafted(tmp_path, files)
+    assert card.files.tables[0].path == "{subject}/{trial}/imu.csv"
+    assert [(r.subject, r.trial) for r in found][:2] == [("anna", "evening"), ("anna", "morning")]
+
+
+def test_files_that_are_passed_over_are_listed_with_the_reason(tmp_path):
+    files = {
+        **{f"P{i:02}_{what}.csv": table(rows=30) for i in (1, 2) for what in ("walk", "sit")},
+        "people.csv": "person,age\n1,30\n2,40\n",
+        "deep/er/P09_walk.csv": table(rows=30),
+        "README.md": "read me",
+        "notes.txt": "",
+        "strange.csv": b"a,b\n\xff,2\n",
+        ".hidden.csv": "x",
+        **{f"video{i}.mp4": b"\x00" for i in range(12)},
+    }
+    card, found, text = drafted(tmp_path, files)
+    assert len(found) == 4
+    assert card.files.tables[0].path == "P{subject:d}_{trial}.csv"
+    passed = [line for line in text.splitlines() if line.startswith("# Passed over: ")]
+    for said in (
+        "people.csv: other columns: person, age.",
+        "deep/er/P09_walk.csv: the same columns, but at another depth or under another kind of name.",
+        "notes.txt: is empty (0 bytes).",
+        "strange.csv: line 2: byte 0xff is not UTF-8.",
+    ):
+        assert f"# Passed over: {said}" in passed
+    (many,) = [line for line in passed if "README.md" in line]
+    assert many.endswith("video6.mp4 and 5 more: does not end as a table (.csv, .tsv, .txt, .dat, .log).")
+    assert "hidden" not in text
+    assert len(passed) == 5
+
+
+def test_one_file_of_other_columns_does_not_spoil_the_pattern(tmp_path):
+    files = {f"P{i:02}_{what}.csv": table(rows=30) for i in (1, 2) for what in ("walk", "sit")}
+    plain = {name: re.sub(r"(?m),[^,]*$", "", text) for name, text in files.items()}
+    card, found, _ = drafted(tmp_path, {**plain, "people.csv": "person,age\n1,30\n"})
+    assert card.files.tables[0].path == "P{subject:d}_{activity}.csv"
+    assert [activity.code for activity in card.activities] == ["sit", "walk"]
+    assert len(found) == 4
+
+
+def without_labels(**options):
+    return re.sub(r"(?m),[^,]*$", "", table(**options))
+
+
+@pytest.mark.parametrize(
+    ("start", "intervals", "counting"),
+    [
+        (0, ["anna,0,1.1,walk", "ben,0.2,2.3,sit"], "seconds"),
+        (5000, ["anna,5.0,6.1,walk", "ben,5.2,7.3,sit"], "seconds"),
+        (1.7e12, ["anna,0,1.1,walk", "ben,0.2,2.3,sit"], "seconds-from-start"),
+        (1.7e12, ["anna,1700000000,1700000001,walk", "ben,1700000001,1700000002,sit"], "seconds"),
+        (0, ["anna,1,60,walk", "ben,61,120,sit"], "samples-from-1"),
+        (0, ["anna,0,60,walk", "ben,60,120,sit"], "samples-from-0"),
+    ],
+)
+def test_a_table_of_intervals_is_proposed(start, intervals, counting, tmp_path):
+    files = {f"rec/{who}.csv": without_labels(start=start) for who in ("anna", "ben")}
+    listed = "\n".join(["name,begin,end,what,activity", *(re.sub(r",(\w+)$", r",x,\1", row) for row in intervals)])
+    card, found, text = drafted(tmp_path, {**files, "labels.csv": listed})
+    proposed = card.files.label.intervals
+    assert (proposed.path, proposed.counting) == ("labels.csv", counting)
+    assert proposed.columns == {"subject": "name", "activity": "activity", "start": "begin", "stop": "end"}
+    assert [activity.code for activity in card.activities] == ["sit", "walk"]
+    assert {label for r in found for label in r.label_T.tolist()} == {-1, 0, 1}
+    assert "Passed over" not in text
+
+
+def test_intervals_in_a_file_for_each_recording_are_proposed(tmp_path):
+    files = {f"data/subj{i}_run{j}.csv": without_labels() for i in (1, 2) for j in (1, 2)}
+    listed = {name.replace("data", "marks"): "start;stop;label\n5,0;6,5;1\n6,6;7,0;2\n" for name in files}
+    card, found, text = drafted(tmp_path, {**files, **listed})
+    proposed = card.files.label.intervals
+    assert (proposed.path, proposed.format.delimiter) == ("marks/subj{subject:d}_run{trial:d}.csv", ";")
+    assert proposed.columns == {"activity": "label", "start": "start", "stop": "stop"}
+    assert [np.bincount(r.label_T + 1).tolist() for r in found] == [[25, 75, 20]] * 4
+    assert "Passed over" not in text
+
+
+def test_whose_the_intervals_are_is_found_by_the_values(tmp_path):
+    files = {f"e{i:02}_u{i % 2 + 7}.csv": without_labels(start=0) for i in range(1, 6)}
+    rows = [f"{i},{i % 2 + 7},{i % 3},0,{i / 10}" for i in range(1, 6)]
+    card, found, _ = drafted(tmp_path, {**files, "marks.csv": "exp,person,activity,start,end\n" + "\n".join(rows)})
+    assert card.files.label.intervals.columns == {
+        "trial": "exp",
+        "subject": "person",
+        "activity": "activity",
+        "start": "start",
+        "stop": "end",
+    }
+    assert sum((r.label_T >= 0).sum() for r in found) == 5 + 10 + 15 + 20 + 25
+
+
+def test_intervals_of_unknown_recordings_are_proposed_with_a_doubt(tmp_path):
+    files = {f"rec/{who}.csv": without_labels(start=0) for who in ("anna", "ben")}
+    text = draft(write(tmp_path, {**files, "labels.csv": "start,end,activity\n0,1,walk\n1,2,sit\n"}))
+    assert "no column says which subject an interval is of. CHECK" in text
+
+
+def test_intervals_are_passed_over_where_a_column_has_the_activities(tmp_path):
+    files = {f"rec/{who}.csv": table() for who in ("anna", "ben")}
+    card, _, text = drafted(tmp_path, {**files, "labels.csv": "name,start,end,activity\nanna,0,1,walk\n"})
+    assert card.files.label.column == "activity"
+    assert "# Passed over: labels.csv: intervals, but the activities stand elsewhere" in text
+
+
+def test_files_of_several_sensors_are_joined(tmp_path):
+    acc = table().replace("acc_", "")
+    gyro = re.sub(r"(?m),[^,]*$", "", table(g=1.0, rate_hz=100, rows=240, start=5003)).replace("acc_", "")
+    files = {f"subject{i}/{name}.csv": text for i in (1, 2) for name, text in (("gyro", gyro), ("acc", acc))}
+    card, found, text = drafted(tmp_path, files)
+    assert card.files.join == "time"
+    assert [t.path for t in card.files.tables] == ["subject{subject:d}/acc.csv", "subject{subject:d}/gyro.csv"]
+    assert [c.name for c in card.channels] == [f"{s}_{axis}" for s in ("acc", "gyro") for axis in "xyz"]
+    assert [len(stream.signal_TC) for stream in found[0].streams] == [120, 240]
+    assert "100.00 Hz in subject1/gyro.csv" in text
+    assert "# 2 files of each: 2 values of subject." in text
+
+
+def test_files_of_several_sensors_without_a_clock_are_joined_by_row(tmp_path):
+    rows = "".join(f"{i % 7} {i % 5 + 0.5} 9.8\n" for i in range(100))
+    names = [f"{s}_exp{e:02}_user{e % 2}.txt" for s in ("acc", "gyro") for e in range(1, 5)]
+    text = draft(write(tmp_path, dict.fromkeys(names, rows)))
+    assert "  join: row\n" in text
+    assert 'path: "acc_exp{trial:d}_user{subject:d}.txt", columns: {acc: [1, 2, 3]}' in text
+    assert "{name: gyro, axes: [x, y, z], sensor: gyroscope" in text
+
+
+def test_people_who_are_called_as_sensors_are_people(tmp_path):
+    card, found, _ = drafted(tmp_path, {f"{who}/a.csv": table(rows=30) for who in ("Magda", "Gyrid", "Protocol")})
+    assert [r.subject for r in found] == ["Gyrid", "Magda", "Protocol"]
+    assert len(card.files.tables) == 1
+
+
+def test_a_piece_of_the_name_that_stands_twice_is_one_group(tmp_path):
+    files = {f"{day}/user{i}_{day}.csv": table(rows=30) for day in ("mon", "tue") for i in (1, 2)}
+    card, found, _ = drafted(tmp_path, files)
+    assert card.files.tables[0].path == "{trial}/user{subject:d}_{trial}.csv"
+    assert len(found) == 4
+
+
+def test_a_column_of_subjects_is_preferred_to_a_piece_of_the_name_that_nothing_calls_so(tmp_path):
+    rows = table().splitlines()
+    text = "\n".join([f"user,{rows[0]}", *(f"{'ab'[i >= 60]},{row}" for i, row in enumerate(rows[1:]))])
+    card, found, _ = drafted(tmp_path, {"mon.csv": text, "tue.csv": text})
+    assert card.files.tables[0].path == "{trial}.csv"
+    assert [(r.subject, r.trial) for r in found] == [("a", "mon"), ("b", "mon"), ("a", "tue"), ("b", "tue")]
+
+
+def test_rows_that_take_turns_are_seen(tmp_path):
+    rows = table().splitlines()
+    text = "\n".join([f"user,{rows[0]}", *(f"{'ab'[i % 2]},{rows[1 + i // 2]}" for i in range(120))])
+    card, found, said = drafted(tmp_path, {"all.csv": text})  # sorted by time
+    assert card.rate_hz == 50
+    assert [(r.subject, len(r.label_T)) for r in found] == [("a", 60), ("b", 60)]
+    assert "take turns" not in said
+    clockless = re.sub(r"(?m)^(\w+),[^,]*", r"\1", text)
+    assert "# Rows of several user take turns: without `time`" in draft(
+        write(tmp_path / "other", {"all.csv": clockless})
+    )
+
+
+def test_names_that_no_subject_can_have_are_said(tmp_path):
+    files = {f"{who}/a.csv": table(rows=30) for who in ("Dora K", "Chloé", "ben")}
+    _, _, text = drafted(tmp_path, files)
+    assert "# No names of subjects (letters, digits, '-', '_' and '.' alone): 'Dora K'. Rename them." in text
+
+
+def test_ends_of_lines_are_stripped(tmp_path):
+    text = "\n".join(line + ";" for line in table(header=False).splitlines())
+    card, found, _ = drafted(tmp_path, {"s1.csv": text, "s2.csv": text})
+    assert card.files.tables[0].format.strip == ";"
+    assert len(found[0].label_T) == 120
+
+
+def test_a_large_table_is_looked_at_in_its_first_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(har.datasets.text, "BLOCK_BYTES", 2000)
+    late = table(rows=1000).replace("Sit down", "jump")  # which the first block does not have
+    card, found, _ = drafted(tmp_path, {"s1.csv": late, "s2.csv": late})
+    assert [activity.code for activity in card.activities] == ["jump", "walk"]
+    assert len(found[0].label_T) == 1000
+
+
+@pytest.mark.parametrize("name", [name for name in card_names() if get_card(name).reader == "files"])
+def test_the_folder_of_every_public_set_can_be_drafted(name, tmp_path):
+    faked(name, tmp_path / "raw")
+    if name == "usc-had":  # MATLAB alone
+        with pytest.raises(DataError):
+            draft(tmp_path / "raw")
+        return
+    value = yaml.safe_load(draft(tmp_path / "raw"))
+    tables = value["files"].get("tables", [value["files"]])
+    assert all("{subject" in own["path"] for own in tables)
+    assert len(tables) == {"hapt": 2, "wisdm-phone": 2, "wisdm-watch": 2}.get(name, 1)
 
 
 @pytest.mark.parametrize("files", [{}, {"1/a.csv": ""}, {"1/a.csv": b"\x00\x01"}, {"1/a.csv": "one\ntwo words\n"}])

@@ -131,8 +131,19 @@ def test_rows_of_subjects_who_take_turns_are_refused_without_a_clock(tmp_path):
     folder = write(tmp_path / "raw", {"all.csv": lines(*rows[:8], header="user,t,ax,ay,az,activity")})
     assert len(all_of(card_with(tmp_path, files=own), folder)) == 8
     folder = write(tmp_path / "raw", {"all.csv": lines(*rows, header="user,t,ax,ay,az,activity")})
-    with pytest.raises(DataError, match=r"(?s)all\.csv, line 10: subject a begins again, for the 4th time.*time"):
+    with pytest.raises(DataError, match=r"(?s)all\.csv, line 10: subject a begins again, for the 4th time.*`time`"):
         all_of(card_with(tmp_path, files=own), folder)
+
+
+def test_activities_that_alternate_without_a_clock_are_taken_for_labels(tmp_path):
+    rows = [f"{who},1,2,3,{activity}" for who in "ab" for _ in range(5) for activity in ("walk", "sit")]
+    folder = write(tmp_path / "raw", {"all.csv": lines(*rows, header="user,ax,ay,az,what")})
+    own = {"path": "all.csv", "groups": {"subject": "user", "activity": "what"}, "label": None}
+    with pytest.raises(DataError, match=r"line 10: subject a, activity walk begins again, for the 4th time") as caught:
+        all_of(card_with(tmp_path, files=own), folder)
+    assert "label: {column: what}, in place of the group activity" in caught.value.hint
+    card = card_with(tmp_path, files={**own, "groups": {"subject": "user"}, "label": {"column": "what"}})
+    assert [r.label_T.tolist() for r in all_of(card, folder)] == [[0, 1] * 5] * 2
 
 
 def test_tables_joined_by_row_must_agree_about_their_groups(tmp_path):
