@@ -217,7 +217,8 @@ def _contrast(
             "difference": difference,
             "difference_interval": None if difference_ends is None else list(difference_ends),
         }
-    found["sentence"] = _sentence(found, limits)
+    anybody = any(reach.reached for pair in pairs.values() for reach in pair)
+    found["sentence"] = _sentence(found, limits) if anybody else _no_arrival(found, limits)
     return found
 
 
@@ -239,8 +240,6 @@ def _mean(values: Mapping[_Place, float], shared_repeats: bool) -> tuple[float |
 def _sentence(found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
     """Return what the steps of two variants say, in words."""
     a, b, steps = found["a"], found["b"], found["units"]["steps"]
-    if not found["folds"]:
-        return f"{a} against {b}: there are no runs to compare."
     where = f"{found['folds_both']} of {found['folds']} fold{plural(found['folds'])}"
     if steps["ratio"] is None:
         first = f"no ratio of steps, as both reach the target in {where}"
@@ -252,6 +251,15 @@ def _sentence(found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
     change = with_minus(number(steps["difference"], "change"))
     ends = _interval(steps["difference_interval"], "change")
     return f"{a} against {b}: {first}; restricted mean up to {limit} steps {change} steps ({ends}; all pairs of runs)."
+
+
+def _no_arrival(found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
+    """Return what can be said of two variants of which no run reaches the target."""
+    pair, folds = f"{found['a']} against {found['b']}", found["folds"]
+    if not folds:
+        return f"{pair}: there are no runs to compare."
+    limit = number(limits["steps"], "count")
+    return f"{pair}: neither reaches the target within {limit} steps, in any of {folds} fold{plural(folds)}."
 
 
 def _interval(ends: Sequence[float] | None, kind: str) -> str:

@@ -151,7 +151,13 @@ def test_all_censored_gives_no_median_no_ratio_and_the_whole_budget():
     pair = result["contrasts"][0]
     assert pair["units"]["steps"]["ratio"] is None
     assert pair["units"]["steps"]["difference"] == 0.0
+    assert pair["sentence"] == "every against none: neither reaches the target within 40 steps, in any of 3 folds."
+
+
+def test_where_one_of_two_variants_never_arrives_there_is_no_ratio_and_a_difference():
+    pair = paired([curve(0.9, 0.9, 0.9)] * 3, [curve(0.1, 0.9, 0.1)] * 3)["contrasts"][0]
     assert "no ratio of steps, as both reach the target in 0 of 3 folds" in pair["sentence"]
+    assert "restricted mean up to 30 steps −20.0 steps" in pair["sentence"]
 
 
 def test_reached_at_the_first_evaluation_by_all():
