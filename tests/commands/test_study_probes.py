@@ -12,7 +12,7 @@ from har.__main__ import main
 from har.evaluation.probes import read_probes
 from har.study.definition import load_study
 from har.study.plan import Options, make_plan
-from har.study.states import State, state_of
+from har.study.states import State, states
 from har.training.record import identity
 from tests.study.small import fold, write_root, write_study
 
@@ -100,4 +100,4 @@ def test_an_unfinished_run_goes_on_only_with_the_probes_that_it_was_begun_with(
     settings = {"plain": {}, "probed": {"probes": True, "probes.batches": 1, "probes.windows": 20}}
     for how, state in ((begun, State.CUT_OFF), (wanted, State.MISSING)):
         plan = make_plan(load_study(Path(words[1])), Options(None, tmp_path / "runs", words[3], settings[how]))
-        assert {state_of(run, identity(run.config)) for run in plan.runs} == {state}
+        assert states(plan.runs, identity) == [state, state]
