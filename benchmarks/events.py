@@ -1,4 +1,4 @@
-"""Times the event scores of long streams: python benchmarks/events.py.
+"""Times the event scores of long streams: python -m benchmarks.events.
 
 What is timed, and why, stands in benchmarks/README.md: from a run's two tables in memory to its event scores, in
 processor seconds of one thread.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import wardmetrics
 
+from benchmarks.timing import Comparison, compare, in_turn
 from har.evaluation.event_scores import event_scores
 from har.evaluation.events import count_events
 from har.evaluation.timeline import lay
@@ -80,31 +79,35 @@ def by_ward_metrics(predictions: pd.DataFrame, truth: pd.DataFrame) -> None:
         wardmetrics.core_methods.eval_events(*sides)
 
 
-def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5, help="timings of each")
-    repeats = parser.parse_args().repeats
+def measure(repeats: int = 5) -> dict[str, Comparison]:
+    """Print a table, and return how much faster than ward-metrics the project is on the stream that both can do."""
     print(f"{'stream':>8}{'step':>8}{'windows':>10}{'stretches':>11}{'CPU s, median (lowest to highest)':>38}")
     for hours, step_s in ((24.0, 1.0), (24.0, 0.1), (24.0, 0.02)):
         tables = stream(hours, step_s)
         stretches = len(lay(*tables).length_M)
-        spread = _times(lambda tables=tables: scored(*tables), repeats)
+        spread = _spread(in_turn({"own": lambda tables=tables: scored(*tables)}, repeats)["own"][1])
         print(f"{hours:6g} h{step_s:6g} s{len(tables[0]):10}{stretches:11}{spread:>38}")
     tables = stream(_COMPARED_H, 1.0)
-    own, theirs = _times(lambda: scored(*tables), repeats), _times(lambda: by_ward_metrics(*tables), 1)
-    print(f"{_COMPARED_H:g} h, step 1 s: {own}; by ward-metrics, frames and events alone: {theirs}")
+    times = in_turn({"own": lambda: scored(*tables), "theirs": lambda: by_ward_metrics(*tables)}, 1)
+    (_, own), (_, theirs) = times["own"], times["theirs"]
+    figures = {
+        "plain": f"ward-metrics, frames and events alone: {_spread(theirs)} CPU s",
+        "har": f"{_spread(own)} CPU s",
+    }
+    print(f"{_COMPARED_H:g} h, step 1 s: {figures['har']}; {figures['plain']}\n")
+    return {"event scores": compare(theirs, own, "times as fast as ward-metrics, processor time", **figures)}
 
 
-def _times(action: Callable[[], object], repeats: int) -> str:
-    """Return the median of the processor seconds of an action, with the lowest and the highest."""
-    seconds = []
-    for _ in range(repeats + 1):
-        begun = time.process_time()
-        action()
-        seconds.append(time.process_time() - begun)
-    counted = seconds[1:]
-    return f"{statistics.median(counted):.3f} ({min(counted):.3f} to {max(counted):.3f})"
+def _spread(seconds: list[float]) -> str:
+    """Return the median, with the lowest and the highest."""
+    return f"{statistics.median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})"
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5, help="timings of each")
+    measure(parser.parse_args().repeats)
 
 
 if __name__ == "__main__":
