@@ -9,7 +9,7 @@ TORCH_FLAGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test lint slow constraints clean
+.PHONY: help install study test lint slow bench constraints clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ test: lint  ## lint and all quick tests
 
 slow: $(VENV)/dev.stamp  ## the long suites: kills, simulations, the whole main study
 	$(BIN)/pytest -m slow --durations=0 -rP  # with what the studies printed
+
+bench: $(VENV)/dev.stamp  ## all benchmarks beside plain stacks, in about half an hour; keep the machine quiet
+	$(BIN)/python -m benchmarks
 
 constraints: $(VENV)/dev.stamp  ## rewrite constraints.txt from what is installed
 	{ head -1 constraints.txt; $(PIP) freeze --all --exclude pip --exclude-editable | sed 's/+cpu//' | LC_ALL=C sort -f; } > constraints.new
