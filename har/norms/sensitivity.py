@@ -6,8 +6,8 @@
                         and among others (p'): of its own activity, of its own subject, or at random once more
 
 The last of these is the noise that batches bring at any rate, and what the others exceed it by is due to who the mates
-are. A norm of one window gives 0. All four are the project's own; the second half asks what a wearer's stream does to
-a network that normalises by batches (one subject, one activity for a while).
+are. A norm of one window gives 0, and so do batch renormalisation and MABN while nothing is clipped. It asks what a
+wearer's stream, of one subject and for a while of one activity, does to a network that normalises by batches.
 
 N = windows, T = samples, C = channels, K = activities.
 """
