@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from benchmarks.timing import Comparison, compare, in_turn
+from benchmarks.timing import Comparison, Times, compare, in_turn
 from har.datasets.readers import read
 from har.datasets.registry import get_card
 from har.windows.account import Preparation
@@ -36,6 +36,14 @@ _STORES = {  # rows and channels; two of them are far beyond a core's own caches
     "375 MiB": (870_000, 113),
     "512 MiB": (_COPIED_BYTES // 24, 6),
 }
+_BARE = """
+import sys
+import pandas, pyarrow
+
+pyarrow.set_cpu_count(1)
+for path in sys.argv[1:]:
+    pandas.read_csv(path, sep=" ", header=None)
+"""
 _PEAK = """
 import sys
 from har.datasets.registry import get_card
@@ -99,25 +107,43 @@ def _prepare(folder: Path, root: Path, repeats: int) -> dict[str, Comparison]:
     def whole() -> None:
         prepare(card, source=folder, root=root / str(next(number)))
 
+    def bare_program() -> None:
+        _run([sys.executable, "-c", _BARE, *map(str, paths)])
+
+    def program() -> None:
+        place = root / str(next(number))
+        _run([sys.executable, "-m", "har", "prepare", "hapt", "--source", str(folder), "--root", str(place)])
+
     print(f"HAPT, {megabytes:.0f} MB of text in {len(paths)} files, one thread")
-    print(f"{'':26}{'wall s':>8}{'CPU s':>8}{'MB/CPU s':>10}{'CPU of pandas (lowest to highest)':>36}")
-    times = in_turn({"pandas.read_csv": bare, "recordings in memory": parsed, "har prepare, all of it": whole}, repeats)
-    found = {}
-    bare_s = times["pandas.read_csv"][1]
-    for name, (wall, cpu) in times.items():
-        middle = statistics.median(cpu)
-        figures = {"plain": f"pandas.read_csv, {statistics.median(bare_s):.3f} CPU s", "har": f"{middle:.3f} CPU s"}
-        ratio = compare(cpu, bare_s, "processor time of pandas.read_csv", **figures)
-        found[f"hapt: {name}"] = ratio
-        print(f"{name:26}{statistics.median(wall):8.3f}{middle:8.3f}{megabytes / middle:10.0f}{ratio!s:>36}")
-    del found["hapt: pandas.read_csv"]
+    print(f"{'':30}{'wall s':>8}{'CPU s':>8}{'MB/CPU s':>10}{'CPU of pandas (lowest to highest)':>36}")
+    inside = in_turn(
+        {"pandas.read_csv": bare, "recordings in memory": parsed, "har prepare, all of it": whole}, repeats
+    )
+    outside = in_turn({"a program of pandas.read_csv": bare_program, "har prepare as a program": program}, repeats)
+    found = {**_shown(inside, megabytes), **_shown(outside, megabytes)}
     if Path("/proc/self/status").is_file():
         command = [sys.executable, "-c", _PEAK, str(folder), str(root / "peak")]
-        done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 - the text above
-        before, after = map(int, done.stdout.split())
+        before, after = map(int, _run(command).split())
         print(f"peak memory {after >> 10} MiB, of which {(after - before) >> 10} MiB are not imports")
     print()
     return found
+
+
+def _shown(times: dict[str, Times], megabytes: float) -> dict[str, Comparison]:
+    """Print the times of actions, of which the first is plain; return the ratios of the others to it."""
+    plain, *others = times
+    found = {}
+    for name, (wall, cpu) in times.items():
+        middle = statistics.median(cpu)
+        figures = {"plain": f"{plain}, {statistics.median(times[plain][1]):.3f} CPU s", "har": f"{middle:.3f} CPU s"}
+        found[name] = compare(cpu, times[plain][1], f"processor time of {plain}", **figures)
+        print(f"{name:30}{statistics.median(wall):8.3f}{middle:8.3f}{megabytes / middle:10.0f}{found[name]!s:>36}")
+    return {f"hapt: {name}": found[name] for name in others}
+
+
+def _run(command: list[str]) -> str:
+    """Run a program of this benchmark and return what it says."""
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout  # noqa: S603 - from above
 
 
 def _gather(repeats: int) -> dict[str, Comparison]:
