@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
 
 from har.errors import UsageError
 from har.norms.base import set_total_steps
@@ -310,3 +311,24 @@ def test_the_gradients_of_renormalised_chunks_are_those_of_their_formula(size: i
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         BatchRenorm(3, EPSILON, 0.1, **wrong)
+
+
+@pytest.mark.parametrize("kind", [GhostBatchNorm, BatchRenorm])
+def test_chunked_norms_stacked_under_vmap_train_as_they_do_alone(kind: type[BatchNorm]) -> None:
+    alone = [with_random_affine(kind(3, EPSILON, 0.1, size=2)) for _ in range(3)]  # type: ignore[call-arg]
+    base = copy.deepcopy(alone[0]).to("meta")
+    parameters, buffers = stack_module_state(alone)
+
+    def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+        return (functional_call(base, (parameters, buffers), x) ** 3).sum()
+
+    for _ in range(2):
+        x_MNCT1 = torch.randn(3, 5, 3, 7, 1, dtype=torch.float64)
+        gradients = vmap(grad(loss))(parameters, buffers, x_MNCT1)
+        for k, layer in enumerate(alone):
+            layer.zero_grad()
+            (layer(x_MNCT1[k]) ** 3).sum().backward()
+            for name, parameter in layer.named_parameters():
+                torch.testing.assert_close(gradients[name][k], parameter.grad)
+            for name, buffer in layer.named_buffers():
+                torch.testing.assert_close(buffers[name][k], buffer)
