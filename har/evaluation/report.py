@@ -137,7 +137,9 @@ def _protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
     box["selection of weights"] = "best validation macro F1; the test subjects are scored once, with those weights"
     box["absent activities"] = f"policy {result['policy']} per subject, all activities where pooled"
     per = "repeat, the same in every fold" if result["shared_seeds"] else "fold and repeat"
-    box["seeds"] = f"from {study.get('seed')}, one per {per}; all variants share them"
+    own = [name for name, settings in study["variants"].items() if "seed_offset" in settings]
+    shared = f"all variants but {', '.join(own)} share them" if own else "all variants share them"
+    box["seeds"] = f"from {study.get('seed')}, one per {per}; {shared}"
     for part in ("validation", "test"):
         box[f"activities missing from {part}"] = _missing(gathered, part)
     return box

@@ -104,6 +104,7 @@ class Study:
         data_sets: Name of a data set to dotted overrides of the base on it.
         tune: What is tuned, if anything is.
         target: What training is timed by, if it is.
+        seed_offsets: Name of a variant with seeds of its own to what tells these apart (`har.study.offsets`).
     """
 
     name: str
@@ -122,6 +123,7 @@ class Study:
     data_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
     tune: Tune | None = None
     target: Target | None = None
+    seed_offsets: dict[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:

@@ -5,7 +5,7 @@
     base: ../experiments/spar-cnn.yaml       # relative to this file
     variants:
       input: {model.norm.placement: input}   # dotted overrides of the base, as after `har fit --`
-      every: {model.norm.placement: every}
+      every: {model.norm.placement: every}   # with seed_offset: 1 too, it would have seeds of its own
     protocol: {folds: loso, validation_subjects: 2}
     repeats: 1
     seed: 0
@@ -44,6 +44,8 @@ from har.study.declared import (
     override_problem,
     set_by_variant,
 )
+from har.study.offsets import KEY as OFFSET
+from har.study.offsets import read_offsets
 from har.study.tune_keys import read_target, read_tune
 
 # A split of a card, as opposed to the path of a file: no slash and no ending.
@@ -96,7 +98,8 @@ class _Reading:
     def study(self) -> Study:
         self._keys(self.value, (*_REQUIRED, *_OPTIONAL), "")
         self.problems.extend(f"'{key}' is missing." for key in _REQUIRED if key not in self.value)
-        variants = self._variants()
+        variants, offsets, wrong = read_offsets(self._variants())
+        self.problems.extend(wrong)
         inferences = self._inferences()
         tune = self._tune(variants)
         contrasts = self._contrasts(arms(names_of(variants, tune), inferences))
@@ -117,6 +120,7 @@ class _Reading:
             data_sets=self._data_sets(variants),
             tune=tune,
             target=self._target(names_of(variants, tune), names_of(short, tune)),
+            seed_offsets=offsets,
         )
 
     def _keys(self, mapping: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
@@ -176,7 +180,7 @@ class _Reading:
             self.problems.append(f"variant {variant!r} overrides nothing; give it dotted keys with values.")
             return
         for key, value in overrides.items():
-            problem = override_problem(key, value)
+            problem = None if key == OFFSET else override_problem(key, value)
             if problem:
                 self.problems.append(f"variant {variant!r}: {problem}")
 

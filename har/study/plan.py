@@ -202,6 +202,7 @@ def _runs(
         for fold in folds:
             for variant, config in configs.items():
                 place = run_folder(folder, variant, fold.name, repeat)
-                filled = fill(config, fold.name, run_seed(study.seed, fold.name, repeat))
+                seed = run_seed(study.seed, fold.name, repeat, study.seed_offsets.get(variant, 0))
+                filled = fill(config, fold.name, seed)
                 runs.append(PlannedRun(variant, fold, repeat, place, filled))
     return tuple(runs)

@@ -13,6 +13,8 @@ from typing import Any
 from har.errors import UsageError
 from har.files import write_json
 from har.study.declared import Study, own_name
+from har.study.offsets import KEY as OFFSET
+from har.study.offsets import offset_notes
 from har.study.plan import Plan, overrides_on
 from har.study.trials import INNER_FOLDS, Tuning, inner_folds_of
 from har.study.tuning import TUNING, tuning_notes, tuning_record
@@ -124,10 +126,14 @@ def record(plan: Plan) -> dict[str, Any]:
 
 def _variants(study: Study) -> dict[str, dict[str, Any]]:
     """Return every variant that is judged, with its overrides."""
+    variants = {
+        name: {**own, **({OFFSET: study.seed_offsets[name]} if name in study.seed_offsets else {})}
+        for name, own in study.variants.items()
+    }
     if study.tune is None:
-        return study.variants
-    tuned = {own_name(name): {**own, study.tune.key: "tuned in each fold"} for name, own in study.variants.items()}
-    return {**study.variants, **tuned}
+        return variants
+    tuned = {own_name(name): {**own, study.tune.key: "tuned in each fold"} for name, own in variants.items()}
+    return {**variants, **tuned}
 
 
 def _tuning(tuning: Tuning) -> dict[str, Any]:
@@ -170,6 +176,7 @@ def caveats(plan: Plan) -> list[str]:
         )
     else:
         notes.append(f"{study.repeats} repeats per fold were used, each with a seed of its own.")
+    notes.extend(offset_notes(study.seed_offsets))
     return notes + (tuning_notes(plan.tuning) if plan.tuning else [_learning_rates(plan)])
 
 

@@ -69,8 +69,8 @@ def run_folder(study: Path, variant: str, fold: str, repeat: int) -> Path:
     return study / variant / fold / f"repeat-{repeat}"
 
 
-def run_seed(study_seed: int, fold: str, repeat: int) -> int:
-    """Return the seed of a run: the same for all variants, another one in every fold and repeat.
+def run_seed(study_seed: int, fold: str, repeat: int, offset: int = 0) -> int:
+    """Return the seed of a run: the same for all variants without an offset, another one in every fold and repeat.
 
     Sharing one list of seeds over the folds would make the test of a contrast too ready to reject.
 
@@ -78,11 +78,12 @@ def run_seed(study_seed: int, fold: str, repeat: int) -> int:
         study_seed: The study's seed.
         fold: Name of the fold.
         repeat: Number of the repeat.
+        offset: The variant's, see `har.study.offsets`.
 
     Returns:
         An integer in [0, 2³¹).
     """
-    return derive_seed(study_seed, fold, repeat)
+    return derive_seed(study_seed, fold, repeat, *([offset] if offset else []))
 
 
 def fill(config: dict[str, Any], fold: str, seed: int) -> dict[str, Any]:

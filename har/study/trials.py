@@ -140,8 +140,9 @@ def lay_out(
         inner = inner_folds(outer, tune.inner_folds, study.seed)
         for value in tune.grid:
             for fold in inner:
-                seed = derive_seed(study.seed, "trial", fold.name)
                 for variant, config in tuned[value].items():
+                    offset = study.seed_offsets.get(variant, 0)
+                    seed = derive_seed(study.seed, "trial", fold.name, *([offset] if offset else []))
                     place = folder / FOLDER / variant / value_name(value) / fold.name
                     filled = fill(config, fold.name, seed) | {"inferences": [RUNNING], "probes": None}
                     filled["data"]["folds"] = str(folder / INNER_FOLDS)

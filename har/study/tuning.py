@@ -51,7 +51,8 @@ def settle(plan: Plan, states: Mapping[Path, State]) -> Plan:
     for place in tuning.own:
         choice = by_name[place.variant, place.fold.name]
         if choice.value is not None:
-            seed = run_seed(plan.study.seed, place.fold.name, place.repeat)
+            offset = plan.study.seed_offsets.get(choice.variant, 0)
+            seed = run_seed(plan.study.seed, place.fold.name, place.repeat, offset)
             config = fill(tuning.configs[choice.value][choice.variant], place.fold.name, seed)
             runs.append(PlannedRun(place.variant, place.fold, place.repeat, place.folder, config))
     return replace(plan, runs=tuple(runs), tuning=replace(tuning, choices=tuple(choices.values())))
