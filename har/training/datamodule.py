@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ class WindowLoader:
     """
 
     def __init__(
-        self, signal_TC: npt.NDArray[np.float32], index: WindowIndex, batches: list[npt.NDArray[np.int64]]
+        self, signal_TC: npt.NDArray[np.float32], index: WindowIndex, batches: Sequence[npt.NDArray[np.int64]]
     ) -> None:
         self._signal_TC = signal_TC
         self._index = index
@@ -84,7 +84,7 @@ def loader_in_order(store: Store, index: WindowIndex) -> WindowLoader:
     return WindowLoader(store.signal_TC, index, batches)
 
 
-def training_batches(windows: int, batch_size: int, steps: int, seed: int) -> list[npt.NDArray[np.int64]]:
+def training_batches(windows: int, batch_size: int, steps: int, seed: int) -> Sequence[npt.NDArray[np.int64]]:
     """Return the batch order of a run, a function of (seed, epoch) and of nothing else.
 
     Every epoch is a new permutation of all windows, cut into full batches; its remainder is left out of that epoch.
@@ -96,23 +96,47 @@ def training_batches(windows: int, batch_size: int, steps: int, seed: int) -> li
         seed: The run's seed.
 
     Returns:
-        One array of `batch_size` window numbers per step.
+        One array of `batch_size` window numbers per step. They are drawn when they are asked for, an epoch at a time.
 
     Raises:
         UsageError: When there are fewer windows than one batch holds.
     """
-    per_epoch = windows // batch_size
-    if per_epoch == 0:
+    if windows < batch_size:
         raise UsageError(
             f"a batch of {batch_size} is larger than the {windows} training windows of this fold.",
             "Use a smaller data.batch_size, a smaller data.step_s or more training subjects.",
         )
-    batches: list[npt.NDArray[np.int64]] = []
-    for epoch in range(-(-steps // per_epoch)):
-        generator = np.random.Generator(np.random.PCG64(derive_seed(seed, "batches", epoch)))
-        order = generator.permutation(windows)[: per_epoch * batch_size]
-        batches.extend(order.reshape(per_epoch, batch_size))
-    return batches[:steps]
+    return _BatchOrder(windows, batch_size, range(steps), seed)
+
+
+class _BatchOrder(Sequence[npt.NDArray[np.int64]]):
+    """The batches of some steps of a run; see `training_batches`."""
+
+    def __init__(self, windows: int, batch_size: int, steps: range, seed: int) -> None:
+        self._windows, self._batch_size, self._steps, self._seed = windows, batch_size, steps, seed
+        self._epoch = -1
+        self._order = np.empty((0, batch_size), np.int64)  # of that epoch: batches, windows of a batch
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @overload
+    def __getitem__(self, place: int) -> npt.NDArray[np.int64]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> _BatchOrder: ...
+
+    def __getitem__(self, place: int | slice) -> npt.NDArray[np.int64] | _BatchOrder:
+        if isinstance(place, slice):
+            return _BatchOrder(self._windows, self._batch_size, self._steps[place], self._seed)
+        epoch, number = divmod(self._steps[place], self._windows // self._batch_size)
+        if epoch != self._epoch:
+            generator = np.random.Generator(np.random.PCG64(derive_seed(self._seed, "batches", epoch)))
+            whole = self._windows - self._windows % self._batch_size
+            self._order = generator.permutation(self._windows)[:whole].reshape(-1, self._batch_size)
+            self._epoch = epoch
+        batch: npt.NDArray[np.int64] = self._order[number]
+        return batch
 
 
 def folds_of(store: Store, folds: str, fold_count: int, validation_subjects: int, seed: int = 0) -> list[Fold]:

@@ -1,4 +1,4 @@
-"""Mean and variance per channel over all windows of an index, without making the windows."""
+"""Mean and variance per channel over all windows of an index, without making the windows, in bounded memory."""
 
 from __future__ import annotations
 
@@ -29,15 +29,12 @@ def moments(
     Raises:
         DataError: A value is not finite; a prepared store has none.
     """
-    change_T = np.zeros(len(signal_TC) + 1, dtype=np.int64)
-    np.add.at(change_T, index.start, 1)
-    np.add.at(change_T, index.start + index.samples, -1)
-    weight_T = np.cumsum(change_T[:-1])
+    start_N = np.sort(index.start)
     count = 0.0
     mean_C = np.zeros(signal_TC.shape[1])
     sum_of_squares_C = np.zeros(signal_TC.shape[1])
     for first in range(0, len(signal_TC), _ROWS):
-        weight_B = weight_T[first : first + _ROWS].astype(np.float64)
+        weight_B = _covering(start_N, index.samples, first, min(first + _ROWS, len(signal_TC)))
         block_count = weight_B.sum()
         if block_count == 0:
             continue
@@ -59,3 +56,12 @@ def moments(
         sum_of_squares_C += block_squares_C + difference_C**2 * count * block_count / total
         count = total
     return mean_C, sum_of_squares_C / count
+
+
+def _covering(start_N: npt.NDArray[np.int64], samples: int, first: int, stop: int) -> npt.NDArray[np.float64]:
+    """Return the number of windows that cover each of the rows [first, stop), float64, of ascending starts."""
+    reaching = start_N[slice(*np.searchsorted(start_N, [first - samples + 1, stop]))] - first
+    rows = stop - first
+    change = np.bincount(np.maximum(reaching, 0), minlength=rows + 1)
+    change -= np.bincount(np.minimum(reaching + samples, rows), minlength=rows + 1)
+    return np.cumsum(change[:-1]).astype(np.float64)

@@ -22,6 +22,7 @@ from har.windows.store import Store
 LABEL_RULES = ("majority", "last", "centre")
 NULL_POLICIES = ("drop", "keep")
 _REASONS = ("short recordings", "null or unlabelled", "other activities", "impure")
+_ROWS = 1 << 22  # labels that are looked at together: 100 MB of counts
 # Two clocks' worth of rounding: 1/3 s at 30 Hz is 10 samples although 1/3 has no exact decimal.
 _TOLERANCE_SAMPLES = 1e-6
 
@@ -101,7 +102,7 @@ def samples_of(seconds: float, rate_hz: float) -> int:
 
 
 def window_index(store: Store, spec: WindowSpec, subjects: Iterable[str] | None = None) -> WindowIndex:
-    """Find the windows of a store. Memory is bounded by the longest recording and the number of windows.
+    """Find the windows of a store. Memory is bounded by the number of windows, whatever the length of the recordings.
 
     Args:
         store: The prepared data set.
@@ -135,12 +136,19 @@ def window_index(store: Store, spec: WindowSpec, subjects: Iterable[str] | None 
         if stop - first < samples:
             left_out["short recordings"] += 1
             continue
-        begin = np.arange(0, stop - first - samples + 1, step)
-        label, share, kept = _judge(np.asarray(store.label_T[first:stop]), begin, samples, spec, naming, left_out)
-        recording = np.full(np.count_nonzero(kept), number, np.int32)
-        parts.append(((begin + first)[kept], recording, label[kept], share[kept].astype(np.float16)))
-    start, recording_N, label_N, purity_N = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return WindowIndex(start, recording_N, label_N, purity_N, samples, activities, dict(left_out))
+        for start in _pieces(np.arange(first, stop - samples + 1, step), step):
+            label_T = np.asarray(store.label_T[start[0] : start[-1] + samples])
+            label, share, kept = _judge(label_T, start - start[0], samples, spec, naming, left_out)
+            recording = np.full(np.count_nonzero(kept), number, np.int32)
+            parts.append((start[kept], recording, label[kept], share[kept].astype(np.float16)))
+    start_N, recording_N, label_N, purity_N = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return WindowIndex(start_N, recording_N, label_N, purity_N, samples, activities, dict(left_out))
+
+
+def _pieces(start_N: NDArray[np.int64], step: int) -> list[NDArray[np.int64]]:
+    """Cut the windows of a recording into runs of them that begin in a bounded number of rows."""
+    windows = max(_ROWS // step, 1)
+    return [start_N[first : first + windows] for first in range(0, len(start_N), windows)]
 
 
 def every_window(store: Store, window_s: float, step_s: float) -> WindowIndex:

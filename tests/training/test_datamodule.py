@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import UsageError
+from har.seeds import derive_seed
 from har.training.datamodule import HarDataModule, WindowLoader, folds_of, training_batches
 from tests.fakes.stores import memory_store
 
@@ -40,6 +41,21 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
     assert not np.array_equal(np.concatenate(one[:10]), np.concatenate(one[10:20]))
     longer = training_batches(100, 10, 250, 1)
     assert all(np.array_equal(a, b) for a, b in zip(one, longer, strict=False))
+
+
+def test_batches_are_cut_from_a_permutation_of_each_epoch_and_can_be_asked_for_in_any_order() -> None:
+    whole = []
+    for epoch in range(3):
+        order = np.random.Generator(np.random.PCG64(derive_seed(7, "batches", epoch))).permutation(23)
+        whole += list(order[:20].reshape(4, 5))
+    batches = training_batches(23, 5, 11, 7)
+    assert len(batches) == 11
+    for place in (10, 0, 5, 4, -1, -11):
+        np.testing.assert_array_equal(batches[place], whole[:11][place])
+    for part in (slice(3, 9), slice(None, None, 3), slice(-2, None)):
+        assert [batch.tolist() for batch in batches[part]] == [batch.tolist() for batch in whole[:11][part]]
+    with pytest.raises(IndexError):
+        batches[11]
 
 
 def test_all_windows_are_seen_over_epochs_although_remainders_are_left_out() -> None:

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from har.errors import UsageError
+from har.windows import segment
 from har.windows.segment import (
     WindowSpec,
     gather,
@@ -71,15 +72,17 @@ specs = st.builds(
 
 
 @settings(deadline=None, max_examples=300)
-@given(stores(), specs)
-@example(memory_store([("a", [0, 2, 0, 2, -1, -1])], ACTIVITIES), WindowSpec(0.4, 0.1))
-def test_windows_labels_and_purity_are_those_of_the_reference(store, spec):
+@given(stores(), specs, st.sampled_from([1, 4, 1 << 22]))
+@example(memory_store([("a", [0, 2, 0, 2, -1, -1])], ACTIVITIES), WindowSpec(0.4, 0.1), 1 << 22)
+def test_windows_labels_and_purity_are_those_of_the_reference(store, spec, rows_at_a_time):
     samples, step = round(spec.window_s * 10), round(spec.step_s * 10)
     if samples > (store.recordings["stop"] - store.recordings["start"]).max():
         with pytest.raises(UsageError, match="longer than every recording"):
             window_index(store, spec)
         return
-    index = window_index(store, spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment, "_ROWS", rows_at_a_time)
+        index = window_index(store, spec)
     expected = reference(store, samples, step, spec)
     found = zip(index.start, index.recording, (index.activities[label] for label in index.label), strict=True)
     assert list(found) == [row[:3] for row in expected]
