@@ -214,5 +214,5 @@ def _write(member: _Member, folder: Path, shown: str) -> None:
 def _refused(shown: str, what: str) -> DataError:
     """Return the error for an archive that must not be unpacked."""
     return DataError(
-        f"archive {shown} holds {what}; it was not unpacked.", "This is not the official archive: get it again."
+        f"archive {shown} holds {what}; it was not unpacked.", "Get the official archive again, or pack your own anew."
     )

@@ -43,7 +43,11 @@ def contradictions(card: Card) -> list[str]:
             f"{key}: {name!r} is not an activity. {candidates(name, names)}" for name in given if name not in names
         ]
     problems += _source(card.source) + _repeated(card) + _splits(card)
-    if has_rate:
+    gap_s = card.preparation.max_gap_s
+    if has_rate and gap_s == recipe.Recipe().max_gap_s and gap_s is not None and gap_s < 1 / card.rate_hz:
+        what = f"at {card.rate_hz:g} Hz each sample is further from the next than a gap ({gap_s} s) may be"
+        problems.append(f"rate_hz: {what}: is it a period? Else set preparation.max_gap_s")
+    elif has_rate:
         problems += [f"preparation.{problem}" for problem in recipe.problems_of(card.preparation, card.rate_hz)]
     if (card.files is None) == (card.reader == "files"):
         needed = "needs" if card.files is None else "does not read"

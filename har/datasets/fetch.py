@@ -24,6 +24,7 @@ from filelock import FileLock
 from har.datasets.archive import begins_as_zip, is_archive, unpack
 from har.datasets.card import Archive, Card
 from har.datasets.download import check_archive, download
+from har.datasets.recording import natural_order
 from har.datasets.registry import card_names
 from har.errors import DataError
 from har.files import data_root, recover_folder, sha256_of_file, was_cut_off, write_json
@@ -138,7 +139,7 @@ def _given(card: Card, place: Path, raw: Path) -> Path:
             names = " or ".join(archive.name for archive in card.source.archives)
             raise DataError(
                 f"source of {card.name}: {place} does not hold {_looked_for(card)}{f', nor {names}' if names else ''}.",
-                "Give the folder that the archive unpacks to, or the archive itself.",
+                _what_to_give(card, place, place),
             )
     elif len(card.source.archives) > 1:
         names = ", ".join(archive.name for archive in card.source.archives)
@@ -148,13 +149,22 @@ def _given(card: Card, place: Path, raw: Path) -> Path:
     elif not is_archive(place):
         raise DataError(
             f"source of {card.name}: {place} is neither a folder nor a zip or tar archive.",
-            "Give the folder that the archive unpacks to, or the archive itself.",
+            _what_to_give(card, place.parent, place.parent),
         )
     else:
         paths = [place]
     raw.mkdir(parents=True, exist_ok=True)
     with FileLock(raw / ".lock"):
         return _unpacked(card, paths, raw, has_hash=bool(card.source.archives))
+
+
+def _what_to_give(card: Card, folder: Path, shown: str | Path) -> str:
+    """Return what `--source` names; of a person's own data, with what is in the folder, which is called `shown`."""
+    if card.source.kind != "folder":
+        return "Give the folder that the archive unpacks to, or the archive itself."
+    there = natural_order(path.name for path in folder.iterdir() if not path.name.startswith("."))[:6]
+    listed = f"; in {shown} are: {', '.join(there)}" if there else f"; {shown} is empty"
+    return f"Give the folder that paths in the card are counted from, or correct them{listed}."
 
 
 def _unpacked(card: Card, paths: list[Path], raw: Path, *, has_hash: bool) -> Path:
@@ -167,14 +177,16 @@ def _unpacked(card: Card, paths: list[Path], raw: Path, *, has_hash: bool) -> Pa
 
     def accept(part: Path) -> None:
         """Refuse what is not the card's before it takes the place of what may be."""
+        write_json(part / _RECORD, record)
         found = _find(card, part)
         if found is None:
             raise DataError(
                 f"source of {card.name}: {', '.join(record)} does not hold {_looked_for(card)}; {folder} is as it was.",
-                "It is another archive, or another version of it.",
+                "It is another archive, or another version of it."
+                if card.source.kind == "download"
+                else _what_to_give(card, part, " and ".join(record)),
             )
         _checked(card, found, shown=" and ".join(record))
-        write_json(part / _RECORD, record)
 
     unpack(paths, folder, accept)
     found = _find(card, folder)
@@ -202,9 +214,10 @@ def _find(card: Card, place: Path) -> Path | None:
     """
     steps = Path(card.source.root or ".").parts
     tails = [Path(*steps[i:]) for i in range(len(steps) + 1)]
-    for tail in tails:
-        if _holds(card, place / tail, place):
-            return place / tail
+    for top in (*_packed_folder(card, place), place):
+        for tail in tails:
+            if _holds(card, top / tail, top):
+                return top / tail
     if card.source.kind == "download":
         whole = Path(*steps)
         inner = [path for pattern in ("*/", "*/*/") for path in sorted(place.glob(pattern)) if path.is_dir()]
@@ -212,6 +225,14 @@ def _find(card: Card, place: Path) -> Path | None:
         if len(found) == 1:
             return found[0]
     return None
+
+
+def _packed_folder(card: Card, place: Path) -> list[Path]:
+    """Return the folder that a person's own archive holds, where it holds nothing else: that is how people pack."""
+    if card.source.kind != "folder" or not (place / _RECORD).is_file():
+        return []
+    inner = [path for path in place.iterdir() if not path.name.startswith(".")]
+    return inner if len(inner) == 1 and inner[0].is_dir() else []
 
 
 def _holds(card: Card, folder: Path, place: Path) -> bool:

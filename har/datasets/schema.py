@@ -12,6 +12,7 @@ from typing import Any
 
 from har.errors import candidates
 
+_SHOWN = 60  # signs of a value
 _NAMES = {
     str: "text (in quotes where it looks like a number)",
     int: "a whole number",
@@ -34,7 +35,7 @@ def read_mapping(kind: type, value: Any, where: str, problems: list[str]) -> Any
     """
     prefix = f"{where}: " if where else ""
     if not isinstance(value, dict):
-        problems.append(f"{prefix}keys with values are expected, not {value!r}")
+        problems.append(f"{prefix}keys with values are expected, not {shown(value)}")
         return None
     fields = {field.name: field for field in dataclasses.fields(kind)}
     problems += [f"{prefix}key {key!r} is not known. {candidates(key, fields)}" for key in value if key not in fields]
@@ -48,6 +49,12 @@ def read_mapping(kind: type, value: Any, where: str, problems: list[str]) -> Any
         if key in fields
     }
     return kind(**arguments) if len(problems) == before and not missing else None
+
+
+def shown(value: Any) -> str:
+    """Return a value as it stands in a message: the begin of what is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
@@ -64,12 +71,12 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
         return read_mapping(typing.cast("type", hint), value, where, problems)
     if origin is tuple:
         if not isinstance(value, list):
-            problems.append(f"{where}: a list is expected, not {value!r}")
+            problems.append(f"{where}: a list is expected, not {shown(value)}")
             return ()
         return tuple(_value(inner[0], item, f"{where}[{i}]", problems) for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
-            problems.append(f"{where}: keys with values are expected, not {value!r}")
+            problems.append(f"{where}: keys with values are expected, not {shown(value)}")
             return {}
         return {str(key): _value(inner[1], item, f"{where}.{key}", problems) for key, item in value.items()}
     if origin is types.UnionType:
@@ -87,5 +94,5 @@ def _scalar(kinds: tuple[type, ...], value: Any, where: str, problems: list[str]
     if float in kinds and type(value) is int:
         return float(value)
     if type(value) not in kinds or value == "":  # type(), since True is an int for isinstance
-        problems.append(f"{where}: {' or '.join(_NAMES[kind] for kind in kinds)} is expected, not {value!r}")
+        problems.append(f"{where}: {' or '.join(_NAMES[kind] for kind in kinds)} is expected, not {shown(value)}")
     return value

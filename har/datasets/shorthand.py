@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from har.datasets.schema import shown
 from har.errors import candidates
 
 _GROUP_KEYS = ("name", "axes", "sensor", "site", "unit")
@@ -99,10 +100,12 @@ class _Expansion:
         sites, sensors = item["sites"], item.get("sensors")
         if not (isinstance(sites, dict) and sites):
             what = "names with sites such as {left: left-ankle} are expected"
-            self._problems.append(f"{where}.sites: {what}, not {sites!r}")
+            self._problems.append(f"{where}.sites: {what}, not {shown(sites)}")
             return
         if not (isinstance(sensors, list) and all(isinstance(sensor, dict) for sensor in sensors)):
-            self._problems.append(f"{where}.sensors: a list such as [{{name: acc, …}}] is expected, not {sensors!r}")
+            self._problems.append(
+                f"{where}.sensors: a list such as [{{name: acc, …}}] is expected, not {shown(sensors)}"
+            )
             return
         self._problems += [
             f"{where}.sensors[{i}]: key 'site' is not known: the sites stand beside the sensors"
@@ -134,7 +137,7 @@ class _Expansion:
         self._refuse_others(entry, _GROUP_KEYS, where)
         axes = entry["axes"]
         if not (isinstance(axes, list) and axes and all(isinstance(axis, str) and axis for axis in axes)):
-            self._problems.append(f"{where}.axes: a list of names such as [x, y, z] is expected, not {axes!r}")
+            self._problems.append(f"{where}.axes: a list of names such as [x, y, z] is expected, not {shown(axes)}")
             return []
         rest = {key: entry[key] for key in _GROUP_KEYS if key in entry and key != "axes"}
         if not name:

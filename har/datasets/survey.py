@@ -57,6 +57,10 @@ def survey(folder: Path) -> tuple[list[list[str]], dict[str, str]]:
     Raises:
         DataError: There is no table; where something was wrong with a file, that is said.
     """
+    if folder.is_file():
+        raise DataError(
+            f"{folder} is a file, not a folder.", "Name the folder that holds your tables; unpack an archive."
+        )
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}.", "Name the folder that holds your tables.")
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]

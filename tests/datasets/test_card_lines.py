@@ -30,6 +30,7 @@ def errors(tmp_path, old, new, card=CARD):
     ("old", "new", "said"),
     [
         ("rate_hz: 50", "rate_hz: 0", "line 4: rate_hz: 0.0 is not a rate"),
+        ("rate_hz: 50", "rate_hz: 0.02", "line 4: rate_hz: at 0.02 Hz each sample is further from the next than a gap"),
         ("rate_hz: 50", "rate_hertz: 50", "line 4: key 'rate_hertz' is not known"),
         ("kind: folder", "kind: wheel", "line 2: source.kind: 'wheel' is not known"),
         ("kind: folder", "kind: folder, foo: 1", "line 2: source: key 'foo' is not known"),
@@ -125,7 +126,8 @@ def test_every_key_of_a_built_in_card_has_its_line(name):
 
 def test_a_card_that_is_no_mapping_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
-    for text in ("", "- a\n", "just text\n"):
+    for text in ("", "- a\n", "just text\n", "1,2,3\n" * 1000):
         path.write_text(text)
-        with pytest.raises(UsageError, match="keys with values are expected"):
+        with pytest.raises(UsageError, match="keys with values are expected") as caught:
             load_card(path)
+        assert len(str(caught.value)) < 300

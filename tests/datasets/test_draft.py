@@ -338,4 +338,6 @@ def test_the_command_prints_the_draft(tmp_path, capsys):
     assert main(["datasets", "--new", str(folder)]) == 0
     assert capsys.readouterr().out == draft(folder)
     assert main(["datasets", "--new", str(tmp_path / "none")]) == 3
+    assert main(["datasets", "--new", str(folder / "s1.csv")]) == 3
+    assert "s1.csv is a file, not a folder" in capsys.readouterr().err
     assert main(["datasets", "spar", "--new", str(folder)]) == 2

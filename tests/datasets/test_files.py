@@ -194,6 +194,34 @@ def test_files_that_no_path_matches_are_named_in_an_archive_too(kind, tmp_path, 
     assert Store.open(prepare(card, source=folder, root=tmp_path / "other")).sha256 == store.sha256
 
 
+def test_an_archive_of_the_folder_itself_is_the_folder(tmp_path, capsys):
+    good = lines(*["1,2,3,walk"] * 60)
+    folder = write(tmp_path / "walks", {"anna/1.csv": good, "anna/2.csv": good, "ben/1.csv": good})
+    card = card_with(tmp_path)
+    expected = Store.open(prepare(card, source=folder, root=tmp_path / "one")).sha256
+    packed = shutil.make_archive(str(tmp_path / "walks"), "zip", tmp_path, "walks")
+    (folder / "labels.csv").write_text("of no recording")  # which */*.csv would match, one folder higher
+    with_others = shutil.make_archive(str(tmp_path / "others"), "zip", tmp_path, "walks")
+    assert Store.open(prepare(card, source=packed, root=tmp_path / "two")).sha256 == expected
+    found = Store.open(prepare(card, source=with_others, root=tmp_path / "three"))
+    assert (found.subjects, found.manifest["done"]["unread_files"]) == (["anna", "ben"], ["labels.csv"])
+    flat = shutil.make_archive(str(tmp_path / "flat"), "zip", tmp_path / "walks", "anna")
+    assert Store.open(prepare(card, source=flat, root=tmp_path / "four")).subjects == ["anna"]
+
+
+@pytest.mark.parametrize("name", ["empty", "other", "other/a.txt", "other.zip"])
+def test_a_source_without_the_files_says_what_is_there(name, tmp_path):
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "other", {"a.txt": "x", "deep/b.txt": "x"})
+    shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "other")
+    with pytest.raises(DataError) as caught:
+        prepare(card_with(tmp_path), source=tmp_path / name, root=tmp_path / "data")
+    assert "that paths in the card are counted from, or correct them" in caught.value.hint
+    assert {"empty": "empty is empty", "other.zip": "in other.zip are: a.txt, deep."}.get(
+        name, "are: a.txt, deep."
+    ) in caught.value.hint
+
+
 def test_pieces_are_chained_in_natural_order(tmp_path):
     folder = write(
         tmp_path / "raw", {f"1/a{i}.csv": lines(f"{i},0,0,{'walk' if i < 10 else 'sit'}") for i in range(1, 12)}
