@@ -166,7 +166,7 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
     """Say what will be run on what, and what will not go well."""
     from har.study.conduct import additions, damages
     from har.study.progress import duration
-    from har.study.record import form_change
+    from har.study.record import form_change, of_data_set
 
     plan, left = found.plan, found.left
     repeats = f" x {plan.study.repeats} repeats" if plan.study.repeats > 1 else ""
@@ -185,7 +185,7 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
         _say(f"{found.total - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
     else:
         _say("All of them are done; there is nothing to run.")
-    for sentence in [*form_change(plan), *damages(found), *additions(found), *warnings]:
+    for sentence in [*of_data_set(plan), *form_change(plan), *damages(found), *additions(found), *warnings]:
         _say(f"har: {sentence}")
 
 

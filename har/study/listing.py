@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from har.study.conduct import Survey, additions, damages
 from har.study.progress import duration
+from har.study.record import of_data_set
 from har.study.runs import Place, Trial
 
 
@@ -24,7 +25,18 @@ def listing(found: Survey, jobs: int) -> str:
     what = "runs and trials" if found.plan.tuning else "runs"
     done = f"{found.total - found.left} of {found.total} {what} are done: {left}."
     basis = [f"Estimate: {found.basis}."] if found.left else []
-    return "\n".join([*_aligned(rows), "", *_trials(found), *damages(found), *additions(found), done, *basis])
+    return "\n".join(
+        [
+            *_aligned(rows),
+            "",
+            *_trials(found),
+            *of_data_set(found.plan),
+            *damages(found),
+            *additions(found),
+            done,
+            *basis,
+        ]
+    )
 
 
 def _trials(found: Survey) -> list[str]:

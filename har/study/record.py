@@ -73,6 +73,15 @@ def _check_folds(path: Path, folds: Iterable[Fold]) -> None:
         )
 
 
+def of_data_set(plan: Plan) -> list[str]:
+    """Return a sentence that says what the study overrides on the data set, apart from what was asked for."""
+    asked = plan.options.overrides or {}
+    own = {key: value for key, value in plan.study.data_sets.get(plan.data_set, {}).items() if key not in asked}
+    if not own:
+        return []
+    return [f"on {plan.data_set} the study sets {', '.join(f'{key}={value}' for key, value in own.items())}."]
+
+
 def form_change(plan: Plan) -> list[str]:
     """Return a sentence where the report of a whole study gives way to that of its short form; runs are kept."""
     try:

@@ -10,10 +10,12 @@ import pytest
 
 from har.commands.study import main
 from har.errors import UsageError
+from har.study.conduct import survey
 from har.study.declared import short_form
 from har.study.definition import load_study
+from har.study.listing import listing
 from har.study.plan import Options, make_plan
-from har.study.record import caveats, command_line, record
+from har.study.record import caveats, command_line, of_data_set, record
 from tests.study.small import fold, write_study
 
 VARIANTS = {name: {"model.norm.placement": name} for name in ("none", "input", "every")}
@@ -91,14 +93,17 @@ def test_a_data_set_has_its_own_overrides_and_the_command_line_wins(tmp_path, da
     shutil.copytree(data_root, tmp_path / "data")
     sets = {"spar": {"data.window_s": 1.0, "data.step_s": 1.0}, "hapt": {"data.window_s": 2.56}}
     study = load_study(write_study(tmp_path, data_sets=sets))
-    options = Options(root=tmp_path / "data", overrides={"data.step_s": 0.25})
+    options = Options(root=tmp_path / "data", overrides={"data.step_s": 0.25}, runs=tmp_path / "runs")
     plan = make_plan(study, options)
     assert {(run.config["data"]["window_s"], run.config["data"]["step_s"]) for run in plan.runs} == {(1.0, 0.25)}
     assert record(plan)["overrides"] == {"data.window_s": 1.0, "data.step_s": 0.25}
+    assert of_data_set(plan) == ["on spar the study sets data.window_s=1.0."]
+    assert of_data_set(plan)[0] in listing(survey(plan), 1)
     assert make_plan(study, replace(options, data="spar")).runs == plan.runs
     shutil.copytree(tmp_path / "data" / "prepared" / "spar", tmp_path / "data" / "prepared" / "other")
     other = make_plan(study, replace(options, data="other"))
     assert {run.config["data"]["window_s"] for run in other.runs} == {2.0}
+    assert of_data_set(other) == []
 
 
 def test_overrides_of_data_sets_may_lie_in_a_file_beside_the_study(tmp_path):
