@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from har.commands.parser import CommandParser
-from har.commands.settings import add_root, settings_help, split
+from har.commands.settings import settings_help, split
 from har.errors import UsageError
 from har.files import runs_root
 
@@ -28,7 +28,7 @@ def main(args: list[str]) -> int:
     parser.add_argument("--out", help="the run's folder (default RUNS/NAME/DATA SET/PLACEMENT/FOLD/seed-SEED)")
     parser.add_argument("--runs", help="folder of all runs (default $HAR_RUNS or ./runs)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an unfinished run, as it was started")
-    add_root(parser)
+    parser.add_root()
     if "--help=all" in args:
         from har.training.cli import full_help
 

@@ -28,7 +28,7 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def add_root(self) -> None:
-        """Add the option of every command that reads data."""
+        """Add the option of every command that reads data; `har.commands.settings.split` makes a setting of it."""
         self.add_argument("--root", metavar="FOLDER", help="the data root (default: $HAR_DATA, else ./data)")
 
     def error(self, message: str) -> NoReturn:

@@ -51,16 +51,11 @@ def settings_help(*keys: str) -> str:
 _TOP_LEVEL = ("--name", "--seed_everything", "--threads", "--inferences", "--probes")  # settings outside any section
 
 
-def add_root(parser: CommandParser) -> None:
-    """Add the option that every command which reads data has; `split` makes a setting of it."""
-    parser.add_argument("--root", metavar="FOLDER", help="root of the data (default $HAR_DATA or ./data)")
-
-
 def split(parser: CommandParser, args: list[str]) -> tuple[Any, list[str]]:
     """Return the command's own options and, apart, the settings that LightningCLI is to read.
 
     Args:
-        parser: The command's parser, with `add_root`.
+        parser: The command's parser, with the option of the data root.
         args: The command line after the command's name.
 
     Raises:
@@ -103,7 +98,7 @@ def trained_parser(name: str, about: str, examples: str, keys: tuple[str, ...]) 
     parser.add_argument("run", nargs="?", help="folder of a run; or give --config and --ckpt")
     parser.add_argument("--config", action="append", help="experiment file over the run's own configuration")
     parser.add_argument("--ckpt", help="weights to use (default: the run's checkpoints/best.ckpt)")
-    add_root(parser)
+    parser.add_root()
     return parser
 
 
