@@ -15,6 +15,7 @@ import pytest
 # Reasons for which a test may be skipped. Anything else fails the session: a suite that skips in silence tests nothing.
 EXPECTED_SKIPS = (
     r"could not import 'resource'",  # not on Windows
+    r"needs 10 GiB of free disk",
     r"needs \.\./shared/datasets",  # real data, which no copy of the project carries
 )
 
