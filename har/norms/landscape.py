@@ -92,11 +92,6 @@ def trained_parameters(network: nn.Module) -> Parameters:
     return {name: value.detach() for name, value in network.named_parameters() if value.requires_grad}
 
 
-def distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
-    """Return the Euclidean distance of two points of the parameters' space, such as before and after a step."""
-    return _length([one[name] - other[name] for name in one])
-
-
 def along_gradient(
     objective: Objective, point: Mapping[str, Tensor], step: float, shares: Sequence[float] = SHARES
 ) -> Landscape | None:

@@ -18,7 +18,7 @@ from har.learners.cnn import CNN
 from har.learners.initialise import initialise
 from har.norms.base import set_total_steps
 from har.norms.freeze import unchanged
-from har.norms.landscape import SHARES, along_gradient, batch_loss, distance, trained_parameters
+from har.norms.landscape import SHARES, along_gradient, batch_loss, trained_parameters
 from har.norms.layers import KINDS
 from har.norms.plan import NormPlan
 
@@ -91,17 +91,6 @@ def test_a_parameter_that_plays_no_part_changes_nothing() -> None:
 @pytest.mark.parametrize("factor", [0.0, math.inf, math.nan])
 def test_without_a_gradient_there_is_no_direction(factor: float) -> None:
     assert along_gradient(lambda at: factor * at["w"].sum(), {"w": torch.ones(2)}, 1.0) is None
-
-
-def test_the_length_of_a_step_is_the_distance_between_before_and_after() -> None:
-    network, x_NTC, label_N = trained("batch")
-    before = {name: value.clone() for name, value in trained_parameters(network).items()}
-    optimiser = torch.optim.SGD(network.parameters(), 0.1)
-    optimiser.zero_grad()
-    functional.cross_entropy(network(x_NTC), label_N).backward()
-    optimiser.step()
-    squares = sum(float(parameter.grad.square().sum()) for parameter in network.parameters())
-    assert distance(trained_parameters(network), before) == pytest.approx(0.1 * math.sqrt(squares))
 
 
 @pytest.mark.parametrize("kind", [*KINDS])
