@@ -7,7 +7,7 @@ it left out; it is refused where paired runs predicted different windows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from har.evaluation.event_scores import event_scores
 from har.evaluation.gathering import Gathered, Run, gather
 from har.evaluation.measures import DEFAULT_POLICY, POLICIES, SUBJECT_POLICIES, macro_f1
 from har.evaluation.numbers import number
-from har.evaluation.paired import Pairs, by_repeat, pair_up
+from har.evaluation.paired import Pairs, pair_up, subject_scores
 from har.evaluation.practical import decision, signed_rank, superiority
 from har.evaluation.scores import (
     defined,
@@ -34,6 +34,7 @@ from har.evaluation.scores import (
     worst_subject,
 )
 from har.evaluation.steps_to_target import steps_to_target
+from har.evaluation.training_subjects import training_curve
 from har.files import write_json
 
 
@@ -76,6 +77,10 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
     if "target" in study:
         target["target"], left_out = steps_to_target(gathered, shared_repeats=shared)
         problems.extend(left_out)
+    fewer: dict[str, Any] = {}
+    if gathered.fewer:
+        fewer["training_subjects"], left_out = training_curve(gathered, policy, shared_repeats=shared)
+        problems.extend(left_out)
     result = {
         "study": study["name"],
         "question": study["question"],
@@ -86,11 +91,12 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         "runs": {"declared": len(study["runs"]), "counted": counted},
         "shared_seeds": shared,
         "problems": problems,
-        "notes": list(dict.fromkeys(note for found in variants.values() for note in found.pop("notes"))),
+        "notes": _notes(variants, gathered),
         "answer": _answer(contrasts),
         "variants": variants,
         "contrasts": contrasts,
         **target,
+        **fewer,
     }
     write_json(folder / "contrasts.json", result)
     return result
@@ -200,13 +206,8 @@ def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
     runs = gathered.of(name)
     counts = sum_counts(gathered.activities, [run.counts for run in runs])
     rows = per_activity(counts)
-    score_SR, subjects = by_repeat(
-        (subject, run.repeat, macro_f1(counts_KK, policy))
-        for run in runs
-        for subject, counts_KK in run.confusions.items()
-    )
-    values = np.nanmean(score_SR, axis=1).tolist() if subjects else []
-    per_subject = dict(zip(subjects, values, strict=True))
+    per_subject = subject_scores(runs, policy)
+    values = list(per_subject.values())
     return {
         "runs": len(runs),
         "declared": sum(run["variant"] == name for run in gathered.study["runs"]),
@@ -228,6 +229,15 @@ def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
         "best_step": _mean(run.record.get("best_step") for run in runs),
         "seconds": _mean(run.record.get("seconds") for run in runs),
     }
+
+
+def _notes(variants: Mapping[str, dict[str, Any]], gathered: Gathered) -> list[str]:
+    """Return what to know of the scores, taken out of the variants, and which runs they are of where there are more."""
+    notes = list(dict.fromkeys(note for found in variants.values() for note in found.pop("notes")))
+    if gathered.fewer:
+        largest = max(gathered.study["protocol"]["train_subjects"])
+        notes.insert(0, f"All scores and verdicts are of the runs with {largest} training subjects.")
+    return notes
 
 
 def _answer(contrasts: list[dict[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ class Gathered:
         problems: One sentence for every run that does not.
         activities: K names, shared by all runs that count; empty when none does.
         tuning: The content of `tuning.json`, if the study tunes a setting and it is there.
+        fewer: Where every fold is there with several numbers of training subjects, the same study with each smaller
+            number, ascending; everything else is then of the largest.
     """
 
     study: dict[str, Any]
@@ -79,6 +81,7 @@ class Gathered:
     problems: list[str]
     activities: list[str]
     tuning: dict[str, Any] | None = None
+    fewer: tuple[tuple[int, Gathered], ...] = ()
 
     @property
     def arms(self) -> list[str]:
@@ -141,7 +144,24 @@ def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
             except HarError as error:
                 which = "" if inference == RUNNING else f" under {inference}"
                 problems.append(f"Run {entry['folder']} does not count{which}: {error.what.rstrip('.')}.")
-    return Gathered(study, runs, problems, runs[0].activities if runs else [], tuning)
+    return _by_training_subjects(Gathered(study, runs, problems, runs[0].activities if runs else [], tuning))
+
+
+def _by_training_subjects(whole: Gathered) -> Gathered:
+    """Set runs of folds with fewer training subjects apart, where the protocol has several numbers of them."""
+    numbers = sorted(whole.study["protocol"].get("train_subjects") or [])
+    if len(numbers) < 2:
+        return whole
+    parts = [_with_training_subjects(whole, number) for number in numbers]
+    return replace(parts[-1], problems=whole.problems, fewer=tuple(zip(numbers[:-1], parts[:-1], strict=True)))
+
+
+def _with_training_subjects(whole: Gathered, number: int) -> Gathered:
+    """Return a study as if it had only the folds with one number of training subjects."""
+    folds = [fold for fold in whole.study["folds"] if len(fold["train"]) == number]
+    names = {fold["name"] for fold in folds}
+    study = {**whole.study, "folds": folds, "runs": [run for run in whole.study["runs"] if run["fold"] in names]}
+    return replace(whole, study=study, runs=[run for run in whole.runs if run.fold in names], problems=[])
 
 
 def _read_tuning(folder: Path, study: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:

@@ -61,6 +61,16 @@ def pair_up(gathered: Gathered, a: str, b: str, policy: str) -> Pairs:
     return Pairs(difference_SR, subjects, problems)
 
 
+def subject_scores(runs: Iterable[Run], policy: str) -> dict[str, float]:
+    """Return the macro F1 of each subject of some runs, mean over repeats, in natural order of the subjects."""
+    score_SR, subjects = by_repeat(
+        (subject, run.repeat, macro_f1(counts_KK, policy))
+        for run in runs
+        for subject, counts_KK in run.confusions.items()
+    )
+    return dict(zip(subjects, np.nanmean(score_SR, axis=1).tolist(), strict=True)) if subjects else {}
+
+
 def by_repeat(values: Iterable[tuple[str, int, float]]) -> tuple[np.ndarray, list[str]]:
     """Return the mean of the values of every subject and repeat, so that all are averaged in one order.
 

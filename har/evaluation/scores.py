@@ -7,6 +7,7 @@ The measures stand in `measures` (with the policies of absent activities), `cali
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def totals(confusion_KK: np.ndarray) -> dict[str, Any]:
     }
 
 
-def worst_subject(scores: dict[str, float | None]) -> dict[str, Any] | None:
+def worst_subject(scores: Mapping[str, float | None]) -> dict[str, Any] | None:
     """Return the subject with the lowest macro F1, the first of equally low ones; None where there are not two.
 
     Args:

@@ -15,6 +15,7 @@ from har.evaluation.gathering import Gathered
 from har.evaluation.numbers import Column, Table
 from har.evaluation.score_tables import score_tables
 from har.evaluation.target_tables import target_tables
+from har.evaluation.training_subjects import training_tables
 from har.evaluation.tuning_tables import tuning_tables
 
 
@@ -36,6 +37,7 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
         *event_tables({name: found["events"] for name, found in result["variants"].items()}),
         curves_table(gathered),
         *(target_tables(result["target"]) if "target" in result else []),
+        *(training_tables(result["training_subjects"], result["policy"]) if "training_subjects" in result else []),
         *(tuning_tables(gathered.tuning) if gathered.tuning else []),
     ]
     return {table.name: table for table in tables}

@@ -26,6 +26,7 @@ GOVERNED = (
     "data.fold",
     "data.fold_count",
     "data.validation_subjects",
+    "data.train_subjects",
 )
 
 
@@ -52,11 +53,14 @@ class Protocol:
         fold_count: Number of folds of ``"kfold"``; None for the others.
         validation_subjects: Subjects taken from each fold's training subjects for validation; None with a folds file
             and with a split that names its own.
+        train_subjects: Numbers of training subjects that every fold is had with, for the learning curve over them; None
+            where every fold has all that it has.
     """
 
     folds: str
     fold_count: int | None
     validation_subjects: int | None
+    train_subjects: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

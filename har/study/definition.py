@@ -6,7 +6,7 @@
     variants:
       input: {model.norm.placement: input}   # dotted overrides of the base, as after `har fit --`
       every: {model.norm.placement: every}   # with seed_offset: 1 too, it would have seeds of its own
-    protocol: {folds: loso, validation_subjects: 2}
+    protocol: {folds: loso, validation_subjects: 2}   # with train_subjects: [2, 4] every fold is had with 2 and with 4
     repeats: 1
     seed: 0
     contrasts:
@@ -53,7 +53,7 @@ _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 _REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
 _OPTIONAL = ("repeats", "seed", "notes", "inferences", "short", "data_sets", "tune", "target")
-_PROTOCOL = ("folds", "fold_count", "validation_subjects")
+_PROTOCOL = ("folds", "fold_count", "validation_subjects", "train_subjects")
 _CONTRAST = ("a", "b", "primary")
 
 
@@ -196,14 +196,28 @@ class _Reading:
             folds = "loso"
         needed = {"loso": ("validation_subjects",), "kfold": ("fold_count", "validation_subjects")}.get(folds, ())
         allowed = ("validation_subjects",) if _SPLIT_NAME.fullmatch(folds) and not needed else needed
-        for key in _PROTOCOL[1:]:
+        for key in ("fold_count", "validation_subjects"):
             if key in needed and key not in given:
                 self.problems.append(f"protocol: {key} is missing; folds: {folds} needs it.")
             if key not in allowed and key in given:
                 self.problems.append(f"protocol: {key} has no meaning with folds: {folds}; take it out.")
         numbers = {"fold_count": 2, "validation_subjects": 1}
         read = {key: self._integer(given, key, least, at_least=least) for key, least in numbers.items() if key in given}
-        return Protocol(self._folds(folds), read.get("fold_count"), read.get("validation_subjects"))
+        fewer = self._train_subjects(given.get("train_subjects"))
+        return Protocol(self._folds(folds), read.get("fold_count"), read.get("validation_subjects"), fewer)
+
+    def _train_subjects(self, given: Any) -> tuple[int, ...] | None:
+        if given is None:
+            return None
+        counts = isinstance(given, list) and all(
+            isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in given
+        )
+        if not counts or not given or len(set(given)) < len(given):
+            self.problems.append(
+                f"protocol: train_subjects is {given!r}; it must be different numbers such as [2, 4, 8]."
+            )
+            return None
+        return tuple(given)
 
     def _folds(self, folds: str) -> str:
         if folds in {"loso", "kfold"}:

@@ -158,6 +158,7 @@ def _configs(study: Study, options: Options, overrides: Mapping[str, Any]) -> di
     optional = {
         "data.fold_count": protocol.fold_count,
         "data.validation_subjects": protocol.validation_subjects,
+        "data.train_subjects": None if protocol.train_subjects is None else list(protocol.train_subjects),
         "data.name": options.data,
         "data.root": str(options.root) if options.root else None,
     }
@@ -182,7 +183,8 @@ def _folds(study: Study, data_set: str, options: Options) -> tuple[Fold, ...]:
         prepare(get_card(data_set), root=options.root)
     store = open_store(data_set, options.root)  # a store of one's own has no built-in card
     protocol = study.protocol
-    folds = folds_of(store, protocol.folds, protocol.fold_count or 0, protocol.validation_subjects or 0)
+    counts = (protocol.fold_count or 0, protocol.validation_subjects or 0)
+    folds = folds_of(store, protocol.folds, *counts, protocol.train_subjects)
     for fold in folds:
         if not is_safe_name(fold.name):
             raise UsageError(

@@ -145,7 +145,7 @@ def lay_out(
                     seed = derive_seed(study.seed, "trial", fold.name, *([offset] if offset else []))
                     place = folder / FOLDER / variant / value_name(value) / fold.name
                     filled = fill(config, fold.name, seed) | {"inferences": [RUNNING], "probes": None}
-                    filled["data"]["folds"] = str(folder / INNER_FOLDS)
+                    filled["data"] |= {"folds": str(folder / INNER_FOLDS), "train_subjects": None}
                     trials.append(Trial(variant, fold, 0, place, filled, outer, tune.key, value))
     return tuple(trials)
 

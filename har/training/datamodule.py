@@ -14,6 +14,7 @@ from torch import Tensor
 
 from har.errors import DataError, UsageError, unknown
 from har.seeds import derive_seed
+from har.windows.fewer import with_fewer
 from har.windows.leakage import guard
 from har.windows.moments import moments
 from har.windows.prepare import open_store
@@ -139,7 +140,14 @@ class _BatchOrder(Sequence[npt.NDArray[np.int64]]):
         return batch
 
 
-def folds_of(store: Store, folds: str, fold_count: int, validation_subjects: int, seed: int = 0) -> list[Fold]:
+def folds_of(
+    store: Store,
+    folds: str,
+    fold_count: int,
+    validation_subjects: int,
+    train_subjects: Sequence[int] | None = None,
+    seed: int = 0,
+) -> list[Fold]:
     """Return the folds that a configuration asks for.
 
     Args:
@@ -147,11 +155,15 @@ def folds_of(store: Store, folds: str, fold_count: int, validation_subjects: int
         folds: ``loso``, ``kfold``, the name of a split of the card such as ``official``, or the path of a folds file.
         fold_count: Number of folds of ``kfold``.
         validation_subjects: Subjects taken from the training subjects of each fold.
+        train_subjects: Numbers of training subjects that every fold is had with; all that it has when None.
         seed: Seed of the grouping of ``kfold``, apart from the run's seed, so that repeats share their folds.
 
     Raises:
         UsageError: When neither a protocol nor a file has this name, or there are too few subjects.
     """
+    if train_subjects is not None:
+        whole = folds_of(store, folds, fold_count, validation_subjects, seed=seed)
+        return with_fewer(whole, train_subjects)
     if folds == "loso":
         return leave_one_subject_out(store.subjects, validation_subjects)
     if folds == "kfold":
@@ -179,6 +191,8 @@ class HarDataModule(pl.LightningDataModule):
         folds: ``loso``, ``kfold``, a split that the card names (``official``) or the path of a folds file.
         fold_count: Number of folds of ``kfold``.
         validation_subjects: Subjects of each fold's training subjects that choose the step, instead of training.
+        train_subjects: Numbers of training subjects, such as ``[2, 4]``: every fold is then there with each of them, as
+            ``subject-3_train-2``; with all of its training subjects when null.
         fold: Name of the fold, such as ``subject-3`` or ``fold-0``; the first one when null.
         batch_size: Windows of a training batch.
         root: Folder of the data; ``$HAR_DATA`` or ``./data`` when null.
@@ -197,6 +211,7 @@ class HarDataModule(pl.LightningDataModule):
         folds: str = "loso",
         fold_count: int = 5,
         validation_subjects: int = 2,
+        train_subjects: list[int] | None = None,
         fold: str | None = None,
         batch_size: int = 64,
         root: str | None = None,
@@ -210,7 +225,7 @@ class HarDataModule(pl.LightningDataModule):
             window_s, step_s, label_rule, min_purity, null, None if activities is None else tuple(activities)
         )
         self.fold_name = fold
-        self.fold_arguments = (folds, fold_count, validation_subjects)
+        self.fold_arguments = (folds, fold_count, validation_subjects, train_subjects)
         self.batch_size = batch_size
         self.root = root
         self.seed = seed

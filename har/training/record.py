@@ -110,7 +110,7 @@ def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, 
     for path, default in _UNLESS.items():
         if _section(settings, path).get(path[-1], default) == default:
             _section(settings, path).pop(path[-1], None)
-    for name in ("fold", "folds", "fold_count", "validation_subjects"):
+    for name in ("fold", "folds", "fold_count", "validation_subjects", "train_subjects"):
         settings["data"].pop(name, None)  # the subjects that they lead to are the split, wherever a folds file lies
     return {
         "config": sha256_of_json(settings),

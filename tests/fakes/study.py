@@ -31,6 +31,7 @@ class FakeStudy:
         inferences: Other inferences than running, to what they add to the hit probability.
         shared_seeds: Whether a repeat has the same seed in every fold.
         data_set: Name of the data set.
+        train_subjects: Numbers of training subjects that every fold is had with; the fewer, the worse the predictions.
     """
 
     hit: dict[str, float] = field(default_factory=lambda: {"none": 0.6, "input": 0.6, "every": 0.9})
@@ -48,6 +49,7 @@ class FakeStudy:
     notes: list[str] = field(default_factory=lambda: ["One repeat and a matched learning rate were used."])
     seed: int = 0
     data_set: str = "fake"
+    train_subjects: list[int] = field(default_factory=list)
 
 
 def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
@@ -55,6 +57,8 @@ def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
     plan = plan or FakeStudy()
     names = [str(number + 1) for number in range(plan.subjects)]
     folds = [_fold(name, names) for name in names]
+    if plan.train_subjects:
+        folds = [_fewer(fold, number) for number in plan.train_subjects for fold in folds]
     runs = [
         {
             "variant": variant,
@@ -81,6 +85,7 @@ def write_study(folder: Path, plan: FakeStudy | None = None) -> Path:
         "protocol": {
             "folds": "loso",
             "validation_subjects": 1,
+            **({"train_subjects": plan.train_subjects} if plan.train_subjects else {}),
             "window_s": WINDOW_S,
             "step_s": STEP_S,
             "label_rule": "majority",
@@ -108,6 +113,8 @@ def write_run(folder: Path, plan: FakeStudy, variant: str, fold: dict, repeat: i
     """Write one finished run."""
     subject = fold["test"][0]
     hit, seed = _hit(plan, variant, subject, repeat)
+    if plan.train_subjects:
+        hit, seed = hit - 0.05 * (max(plan.train_subjects) - len(fold["train"])), [*seed, len(fold["train"])]
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     for name, more in plan.inferences.items():
         _, frame = subject_files(plan, subject, min(hit + more, 1.0), seed)
@@ -205,6 +212,10 @@ def _fold(name: str, names: list[str]) -> dict:
     validation = names[(position + 1) % len(names)]
     train = [other for other in names if other not in (name, validation)]
     return {"name": f"subject-{name}", "train": train, "validation": [validation], "test": [name]}
+
+
+def _fewer(fold: dict, number: int) -> dict:
+    return {**fold, "name": f"{fold['name']}_train-{number}", "train": fold["train"][:number]}
 
 
 def _json(path: Path, value: object) -> None:

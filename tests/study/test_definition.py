@@ -103,7 +103,7 @@ def test_a_missing_key_is_named(tmp_path, key):
         ({"variants": {**GOOD["variants"], "seeded": {"seed_everything": 1}}}, "seed_everything is set by the study"),
         ({"variants": {**GOOD["variants"], "other": {"data.name": "x"}}}, "data.name is set by the study"),
         ({"protocol": "loso"}, "protocol must be a mapping"),
-        ({"protocol": {"folds": "loso", "validation_subject": 2}}, "Did you mean 'validation_subjects'?"),
+        ({"protocol": {"folds": "loso", "validation_subject": 2}}, "Did you mean 'validation_subjects'"),
         ({"protocol": {"folds": "loso"}}, "validation_subjects is missing; folds: loso needs it"),
         ({"protocol": {"folds": "loso", "validation_subjects": 0}}, "validation_subjects is 0"),
         ({"protocol": {"folds": "kfold", "validation_subjects": 2}}, "fold_count is missing"),

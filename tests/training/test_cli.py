@@ -14,7 +14,7 @@ from har.training.cli import complete, full_help, parts, resolve
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
 SETTINGS = {
     "data": "activities batch_size fold fold_count folds label_rule min_purity name null root step_s "
-    "validation_subjects window_s",
+    "train_subjects validation_subjects window_s",
     "model": "adaptive_clipping learner learning_rate norm precise_validation scaling weight_decay",
     "model.norm": "epsilon kind momentum options order placement",
     "model.learner.init_args": "dropout filters kernel pool",
