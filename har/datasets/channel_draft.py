@@ -48,16 +48,21 @@ def groups_in(table: Sniffed, taken: Collection[Column], named: str = "", beside
         named: What axes without a name of their own are called, such as ``gyro``; ``signal`` when empty.
         besides: Names that other tables have taken.
     """
+    columns = axes_in(table, taken)
+    columns = {name or named or "signal": given for name, given in columns.items()}
+    if not columns:
+        columns = {named or "signal": [column for column in table.numbers if column not in taken]}
+    return [_group(table, _free(name, named, besides), given) for name, given in columns.items() if given]
+
+
+def axes_in(table: Sniffed, taken: Collection[Column]) -> dict[str, list[Column]]:
+    """Return three columns of numbers by what their names have in common, where these end with x, y and z."""
     columns: dict[str, list[Column]] = {}
     for column in table.numbers:
         axis = _AXIS.match(_bare(table.named(column))[0]) if isinstance(column, str) else None
         if column not in taken and axis:
-            name = re.sub(r"[^a-z0-9]+", "_", axis[1].lower()).strip("_") or named or "signal"
-            columns.setdefault(name, []).append(column)
-    columns = {name: given for name, given in columns.items() if len(given) == 3}
-    if not columns:
-        columns = {named or "signal": [column for column in table.numbers if column not in taken]}
-    return [_group(table, _free(name, named, besides), given) for name, given in columns.items() if given]
+            columns.setdefault(re.sub(r"[^a-z0-9]+", "_", axis[1].lower()).strip("_"), []).append(column)
+    return {name: given for name, given in columns.items() if len(given) == 3}
 
 
 def _free(name: str, named: str, besides: Collection[str]) -> str:

@@ -48,8 +48,7 @@ def _card(seen: Seen) -> list[str]:
         "source: {kind: folder}",
         "reader: files",
         f"rate_hz: {rate_hz}  # {_rate_remark(seen)} CHECK",
-        "channels:  # sensor, body site and unit are guesses from names and sizes. CHECK",
-        *(group.line for table in seen.tables for group in table.channels),
+        *_channels(seen),
         _activities(seen),
         "files:",
     ]
@@ -75,6 +74,14 @@ def _card(seen: Seen) -> list[str]:
     return [*lines, *_label(seen), *_remarks(seen)]
 
 
+def _channels(seen: Seen) -> list[str]:
+    """Return the lines of the channels."""
+    lines = [group.line for table in seen.tables for group in table.channels]
+    if not lines:
+        return ["channels: []  # no column of numbers is left: write them. CHECK"]
+    return ["channels:  # sensor, body site and unit are guesses from names and sizes. CHECK", *lines]
+
+
 def _keys(table: Drafted) -> dict[str, str]:
     """Return the keys of a table that other tables may share."""
     layout = _format(table.table.layout)
@@ -90,6 +97,7 @@ def _format(layout: Format) -> str:
         "delimiter": json.dumps(layout.delimiter) if layout.delimiter != "," else "",
         "header": "false" if not layout.header else "",
         "skip_rows": str(layout.skip_rows) if layout.skip_rows else "",
+        "comment": json.dumps(layout.comment) if layout.comment else "",
         "decimal": json.dumps(layout.decimal) if layout.decimal != "." else "",
         "strip": json.dumps(layout.strip) if layout.strip else "",
     }

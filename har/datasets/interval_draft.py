@@ -87,7 +87,10 @@ def propose(folder: Path, names: list[str], kind: Kind, extent: Extent) -> Propo
         return None
     bounds = {key: np.concatenate([data.numbers[columns[key]] for data in read]) for key in ("start", "stop")}
     texts = {c: {text for data in read for text in data.words[c].texts} for c in (columns["activity"], *others)}
-    path, known = _path_of(folder, names, kind)
+    own = kind_of(names, may_name_activity=False)
+    known = [name for name in own.groups if _values(folder, own.pattern, name) <= _values(folder, kind.pattern, name)]
+    if known != own.groups:
+        return None
     owners = _owners(folder, kind, {column: texts[column] for column in others}, known)
     counting, doubt = _counting(bounds["start"], bounds["stop"], extent)
     missing = [name for name in kind.groups if name not in known and name not in owners]
@@ -95,22 +98,13 @@ def propose(folder: Path, names: list[str], kind: Kind, extent: Extent) -> Propo
         doubt = "; ".join(
             [*([doubt] if doubt else []), f"no column says which {' and '.join(missing)} an interval is of"]
         )
-    return Proposal(path, {**owners, **columns}, counting, table, natural_order(texts[columns["activity"]]), doubt)
+    codes = natural_order(texts[columns["activity"]])
+    return Proposal(own.pattern, {**owners, **columns}, counting, table, codes, doubt)
 
 
-def _path_of(folder: Path, names: list[str], kind: Kind) -> tuple[str, list[str]]:
-    """Return the pattern of files of intervals, and the groups that it shares with the recordings' files."""
-    if len(names) == 1:
-        return names[0], []
-    own = kind_of(names, may_name_activity=False)
-    values = [{values[name] for _, values in find(folder, kind.pattern)} for name in kind.groups]
-    shared = [
-        name
-        for name in own.groups
-        if name in kind.groups
-        and {found[name] for _, found in find(folder, own.pattern)} <= values[kind.groups.index(name)]
-    ]
-    return own.pattern, shared
+def _values(folder: Path, pattern: str, group: str) -> set[str]:
+    """Return the values of a group that a pattern finds; none where it does not have it."""
+    return {found[group] for _, found in find(folder, pattern) if group in found}
 
 
 def _owners(folder: Path, kind: Kind, texts: dict[Column, set[str]], known: list[str]) -> dict[str, Column]:
@@ -118,7 +112,7 @@ def _owners(folder: Path, kind: Kind, texts: dict[Column, set[str]], known: list
     digits = digit_groups(kind.pattern)
     scores = []
     for i, name in enumerate(name for name in kind.groups if name not in known):
-        values = {found[name] for _, found in find(folder, kind.pattern)}
+        values = _values(folder, kind.pattern, name)
         for j, (column, own) in enumerate(texts.items()):
             plain = {str(int(text)) if name in digits and text.isdecimal() else text for text in own}
             scores.append((len(plain & values) / max(len(plain | values), 1), -i, -j, name, column))

@@ -19,6 +19,7 @@ from har.datasets.text import fields_of
 from har.errors import DataError
 
 _LINES = 60  # that a format is guessed from
+_COMMENTS = ("#", "%")
 _DELIMITERS = (",", ";", "\t", "|", "whitespace")
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|nan", re.IGNORECASE)
 
@@ -91,6 +92,7 @@ def _look(path: Path) -> tuple[Format, list[str], list[list[str]]]:
     ):
         refuse_binary(path)
     layout = _layout(path, lines)
+    lines = [line for line in lines if not (layout.comment and line.startswith(layout.comment))]
     plain = [line.rstrip().rstrip(layout.strip) if layout.strip else line for line in lines[layout.skip_rows :]]
     rows = [fields_of(line, layout) for line in plain if line.strip()]
     names = rows[0] if layout.header else [str(i + 1) for i in range(len(rows[0]))]
@@ -114,6 +116,9 @@ def _layout(path: Path, lines: list[str]) -> Format:
     strip = ";" if ends.count(";") >= 0.8 * len(ends) and any("," in line for line in lines) else None
     lines = [line.rstrip().rstrip(strip) for line in lines] if strip else lines
     best, widest = None, (0, 1)
+    comment = next((sign for sign in _COMMENTS if lines[0].startswith(sign)), None)
+    remarks = [line for line in lines if comment and line.startswith(comment)]
+    lines = [line for line in lines if line not in remarks] or lines
     for delimiter in _DELIMITERS:
         widths = [len(fields_of(line, Format(delimiter=delimiter))) for line in lines if line.strip()]
         width, count = Counter(widths).most_common(1)[0]
@@ -122,6 +127,8 @@ def _layout(path: Path, lines: list[str]) -> Format:
     if best is None:
         what = f"{path}: neither comma, semicolon, tab, '|' nor blanks divide its lines into equally many values."
         raise DataError(what, "Write the card by hand: docs/cards.md.")
+    if len(remarks) == 1 and len(fields_of(remarks[0], Format(delimiter=best))) == widest[1]:
+        comment, lines = None, [*remarks, *lines]  # a header that begins so
     skip = next(i for i, line in enumerate(lines) if len(fields_of(line, Format(delimiter=best))) == widest[1])
     rows = [fields_of(line, Format(delimiter=best)) for line in lines[skip:] if line.strip()]
     has_header = any(not _NUMBER.fullmatch(cell) for cell in rows[0]) and not any(
@@ -129,7 +136,7 @@ def _layout(path: Path, lines: list[str]) -> Format:
     )
     cells = [cell for row in rows[1:] for cell in row]
     comma = best != "," and any(re.fullmatch(r"-?\d+,\d+", cell) for cell in cells)
-    return Format(delimiter=best, header=has_header, skip_rows=skip, decimal="," if comma else ".", strip=strip)
+    return Format(best, has_header, skip, comment, "," if comma else ".", strip)
 
 
 def time_column(table: Sniffed) -> tuple[Column, str, float] | None:

@@ -39,10 +39,9 @@ class Kind:
     groups: list[str]
     sensor: str
 
-    def values(self, folder: Path) -> list[tuple[str, ...]]:
-        """Return the values of the groups of each file that the pattern finds, sorted by group and by file."""
-        found = [tuple(values[name] for name in sorted(self.groups)) for _, values in find(folder, self.pattern)]
-        return sorted(found)
+    def values(self, folder: Path) -> list[list[tuple[str, str]]]:
+        """Return the groups of each file that the pattern finds, with their values, in an order of their own."""
+        return sorted(sorted(values.items()) for _, values in find(folder, self.pattern))
 
 
 def survey(folder: Path) -> tuple[list[list[str]], dict[str, str]]:

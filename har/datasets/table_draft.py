@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from har.datasets.channel_draft import Group, groups_in
+from har.datasets.channel_draft import Group, axes_in, groups_in
 from har.datasets.interval_draft import Extent, Proposal, interval_columns, propose
 from har.datasets.loading import SECONDS
+from har.datasets.patterns import find
 from har.datasets.recording import natural_key
 from har.datasets.sniff import Sniffed, label_columns, sniff, time_column
 from har.datasets.survey import SUBJECT, Kind, kind_of, survey
@@ -95,6 +96,8 @@ def see(folder: Path) -> Seen:
         if names not in used:
             own = looked[names[0]].names if names[0] in looked else []
             passed.update(dict.fromkeys(names, _why(own, shape, names in listed)))
+    for name in {name for table in tables for name, _ in find(folder, table.kind.pattern)}.intersection(passed):
+        passed[name] += "; but the path matches it, so move it away"
     return seen
 
 
@@ -135,7 +138,8 @@ def _columns(table: Sniffed) -> tuple[tuple[Column, str, float] | None, list[Col
     time = time_column(table)
     taken: set[Column] = {time[0]} if time else set()
     subjects = [c for c in table.words if c not in taken and SUBJECT.search(table.named(c))]
-    return time, subjects, label_columns(table, taken.union(subjects))
+    axes = {column for given in axes_in(table, taken).values() for column in given}
+    return time, subjects, label_columns(table, taken.union(subjects, axes))
 
 
 def _drafted(names: list[str], table: Sniffed, *, may_name_activity: bool) -> Drafted:
@@ -152,7 +156,7 @@ def _together(folder: Path, drafted: list[Drafted]) -> list[Drafted]:
     tables = [first]
     for other in drafted[1:]:
         same_clock = bool(other.time) == bool(first.time) and (first.time or _rows(other) == _rows(first))
-        if same_clock and set(other.kind.groups) == set(first.kind.groups) and other.kind.values(folder) == values:
+        if same_clock and other.kind.values(folder) == values:
             tables.append(other)
     tables.sort(key=lambda table: (not table.labels, natural_key(table.kind.names[0])))
     found: list[Drafted] = []

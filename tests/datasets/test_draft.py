@@ -89,6 +89,11 @@ def test_whole_milliseconds_do_not_bend_the_rate(tmp_path):
     assert "\nrate_hz: 30  #" in draft(write(tmp_path / "raw", {"s1.csv": text}))
 
 
+def test_a_column_that_only_seems_to_rise_is_no_clock(tmp_path):
+    text = re.sub(r"(?m)^(\d+)(?=,)", lambda found: str(int(found[1]) // 40 * 40), table()).replace("time,", "steps,")
+    assert "no timestamps were found" in draft(write(tmp_path, {"s1.csv": text}))
+
+
 @pytest.mark.parametrize(
     ("pattern", "unit", "remark"),
     [
@@ -140,25 +145,26 @@ def test_files_that_are_passed_over_are_listed_with_the_reason(tmp_path):
         "deep/er/P09_walk.csv": table(rows=30),
         "README.md": "read me",
         "notes.txt": "",
+        "P99_empty.csv": "time,acc_x,acc_y,acc_z,activity\n",
         "strange.csv": b"a,b\n\xff,2\n",
         ".hidden.csv": "x",
         **{f"video{i}.mp4": b"\x00" for i in range(12)},
     }
-    card, found, text = drafted(tmp_path, files)
-    assert len(found) == 4
-    assert card.files.tables[0].path == "P{subject:d}_{trial}.csv"
+    text = draft(write(tmp_path, files))
+    assert 'path: "P{subject:d}_{trial}.csv"' in text
     passed = [line for line in text.splitlines() if line.startswith("# Passed over: ")]
     for said in (
         "people.csv: other columns: person, age.",
         "deep/er/P09_walk.csv: the same columns, but at another depth or under another kind of name.",
         "notes.txt: is empty (0 bytes).",
+        "P99_empty.csv: nothing follows its first line; but the path matches it, so move it away.",
         "strange.csv: line 2: byte 0xff is not UTF-8.",
     ):
         assert f"# Passed over: {said}" in passed
     (many,) = [line for line in passed if "README.md" in line]
     assert many.endswith("video6.mp4 and 5 more: does not end as a table (.csv, .tsv, .txt, .dat, .log).")
     assert "hidden" not in text
-    assert len(passed) == 5
+    assert len(passed) == 6
 
 
 def test_one_file_of_other_columns_does_not_spoil_the_pattern(tmp_path):
@@ -181,6 +187,7 @@ def without_labels(**options):
         (5000, ["anna,5.0,6.1,walk", "ben,5.2,7.3,sit"], "seconds"),
         (1.7e12, ["anna,0,1.1,walk", "ben,0.2,2.3,sit"], "seconds-from-start"),
         (1.7e12, ["anna,1700000000,1700000001,walk", "ben,1700000001,1700000002,sit"], "seconds"),
+        (0, ["anna,0,1,walk", "ben,1,2,sit"], "seconds"),
         (0, ["anna,1,60,walk", "ben,61,120,sit"], "samples-from-1"),
         (0, ["anna,0,60,walk", "ben,60,120,sit"], "samples-from-0"),
     ],
@@ -210,7 +217,7 @@ def test_intervals_in_a_file_for_each_recording_are_proposed(tmp_path):
 
 def test_whose_the_intervals_are_is_found_by_the_values(tmp_path):
     files = {f"e{i:02}_u{i % 2 + 7}.csv": without_labels(start=0) for i in range(1, 6)}
-    rows = [f"{i},{i % 2 + 7},{i % 3},0,{i / 10}" for i in range(1, 6)]
+    rows = [f"{i:02},{i % 2 + 7},{i % 3},0,{i / 10}" for i in range(1, 6)]
     card, found, _ = drafted(tmp_path, {**files, "marks.csv": "exp,person,activity,start,end\n" + "\n".join(rows)})
     assert card.files.label.intervals.columns == {
         "trial": "exp",
@@ -224,8 +231,29 @@ def test_whose_the_intervals_are_is_found_by_the_values(tmp_path):
 
 def test_intervals_of_unknown_recordings_are_proposed_with_a_doubt(tmp_path):
     files = {f"rec/{who}.csv": without_labels(start=0) for who in ("anna", "ben")}
-    text = draft(write(tmp_path, {**files, "labels.csv": "start,end,activity\n0,1,walk\n1,2,sit\n"}))
+    listed = "start,end,activity,rater\n0,1,walk,anna\n1,2,sit,eva\n0,1,sit,ida\n1,2,sit,uwe\n"
+    text = draft(write(tmp_path / "raw", {**files, "labels.csv": listed}))
+    assert 'columns: {activity: "activity", start: "start", stop: "end"}' in text
     assert "no column says which subject an interval is of. CHECK" in text
+    late = draft(write(tmp_path / "raw", {"labels.csv": "name,start,end,activity\nanna,0,1100,walk\nben,2,2300,sit\n"}))
+    assert "too large for seconds: divide them in the file. CHECK" in late
+    assert "counting: seconds " in late
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"labels.csv": "name,start,end,activity\nanna,2,1,walk\n"},
+        {f"labels/{who}_{i}.csv": "start,end,activity\n0,1,walk\n" for who in ("anna", "ben") for i in (1, 2)},
+        {"labels.csv": "name,start,end,activity\nanna,0,1,walk\nben,0,x,walk\n"},
+    ],
+)
+def test_what_is_no_table_of_intervals_of_these_recordings_is_passed_over(listed, tmp_path):
+    files = {f"rec/{who}.csv": without_labels(start=0) for who in ("anna", "ben", "cora", "dora", "emil")}
+    text = draft(write(tmp_path, {**files, **listed}))
+    assert "intervals:" not in text
+    assert "label: {column: COLUMN}" in text
+    assert all(name in re.search(r"# Passed over: (.*)", text)[1] for name in listed)
 
 
 def test_intervals_are_passed_over_where_a_column_has_the_activities(tmp_path):
@@ -255,6 +283,31 @@ def test_files_of_several_sensors_without_a_clock_are_joined_by_row(tmp_path):
     assert "  join: row\n" in text
     assert 'path: "acc_exp{trial:d}_user{subject:d}.txt", columns: {acc: [1, 2, 3]}' in text
     assert "{name: gyro, axes: [x, y, z], sensor: gyroscope" in text
+
+
+def test_files_that_cannot_be_joined_are_passed_over(tmp_path):
+    rows = [f"{i % 7} {i % 5 + 0.5} 9.8\n" for i in range(100)]
+    names = [(f"acc_user{i}.txt", f"gyro_user{i}.txt") for i in (1, 2)]
+    files = {acc: "".join(rows) for acc, _ in names} | {gyro: "".join(rows[:-1]) for _, gyro in names}
+    text = draft(write(tmp_path, files))
+    assert 'path: "acc_user{subject:d}.txt"' in text
+    assert "# Passed over: gyro_user1.txt, gyro_user2.txt: the same columns, but at another depth or under" in text
+
+
+def test_the_table_with_the_activities_is_the_first_and_names_of_channels_differ(tmp_path):
+    left, right = without_labels(), table()
+    files = {f"s{i}_{side}.csv": text for i in (1, 2) for side, text in (("left", left), ("right", right))}
+    card, found, _ = drafted(tmp_path, files)
+    assert [own.path for own in card.files.tables] == ["s{subject:d}_right.csv", "s{subject:d}_left.csv"]
+    assert [channel.name for channel in card.channels] == [f"{s}_{axis}" for s in ("acc", "acc_2") for axis in "xyz"]
+    assert set(found[0].label_T.tolist()) == {0, 1}
+
+
+def test_a_fault_beyond_the_first_lines_is_named(tmp_path):
+    rows = table().splitlines()
+    rows[100] = rows[100].replace(",", ",x", 1)
+    with pytest.raises(DataError, match=r"s1\.csv, line 101, column 2 \(acc_x\): .* is not a number"):
+        draft(write(tmp_path, {"s1.csv": "\n".join(rows)}))
 
 
 def test_people_who_are_called_as_sensors_are_people(tmp_path):
@@ -295,6 +348,36 @@ def test_names_that_no_subject_can_have_are_said(tmp_path):
     files = {f"{who}/a.csv": table(rows=30) for who in ("Dora K", "Chloé", "ben")}
     _, _, text = drafted(tmp_path, files)
     assert "# No names of subjects (letters, digits, '-', '_' and '.' alone): 'Dora K'. Rename them." in text
+
+
+def test_remarks_before_the_header_are_comments_and_a_header_may_begin_as_one(tmp_path):
+    text = table()
+    files = {"s1.csv": f"# device 7\n# firmware, 2, of May\n{text}", "s2.csv": f"# device 8\n{text}"}
+    card, found, _ = drafted(tmp_path, files)
+    assert (card.files.tables[0].format.comment, card.files.tables[0].format.skip_rows) == ("#", 0)
+    assert [len(r.label_T) for r in found] == [120, 120]
+    card, found, _ = drafted(tmp_path / "other", {f"s{i}.csv": f"#{text}" for i in (1, 2)})
+    assert card.files.tables[0].format.comment is None
+    assert card.files.tables[0].time.column == "#time"
+    assert len(found[0].label_T) == 120
+
+
+def test_lines_of_another_width_before_the_header_are_skipped(tmp_path):
+    card, found, _ = drafted(tmp_path, {f"s{i}.csv": f"made by a logger\nof 2024\n{table()}" for i in (1, 2)})
+    assert card.files.tables[0].format.skip_rows == 2
+    assert len(found[0].label_T) == 120
+
+
+def test_axes_that_do_not_move_are_axes(tmp_path):
+    still = re.sub(r"(?m)^(\d+),[^,]*,[^,]*,[^,]*,", r"\1,0,0,1,", table())
+    card, _, text = drafted(tmp_path, {"s1.csv": still, "s2.csv": still})
+    assert [channel.name for channel in card.channels] == ["acc_x", "acc_y", "acc_z"]
+    assert 'label: {column: "activity"}  # CHECK' in text
+
+
+def test_a_table_without_numbers_leaves_the_channels_to_the_person(tmp_path):
+    text = draft(write(tmp_path, {f"s{i}.csv": "who,what\n" + "anna,walk\n" * 30 for i in (1, 2)}))
+    assert "channels: []  # no column of numbers is left" in text
 
 
 def test_ends_of_lines_are_stripped(tmp_path):
