@@ -45,12 +45,15 @@ def activation_probes(h: Tensor) -> dict[str, float]:
 def spread_probes(h_ND: Tensor) -> dict[str, float]:
     """Return in how many directions features differ.
 
-    ``act.stable_rank`` = ‖H‖²_F/‖H‖²₂, between 1 and min(N, D); ``act.cosine``, mean cosine between two windows.
+    ``act.stable_rank`` = ‖H‖²_F/‖H‖²₂, between 1 and min(N, D); ``act.cosine``, mean cosine between two windows. Not
+    numbers where a feature is not finite, as in a run that diverges.
 
     Args:
         h_ND: float (windows, features), such as each channel's mean over time; at least two windows.
     """
     h_ND = h_ND.double()
+    if not bool(h_ND.isfinite().all()):  # on which the decomposition would fail
+        return {"act.stable_rank": math.nan, "act.cosine": math.nan}
     eigenvalue_D = torch.linalg.eigvalsh(h_ND.T @ h_ND)
     unit_ND = h_ND / torch.linalg.vector_norm(h_ND, dim=1, keepdim=True)
     unit_ND = unit_ND[unit_ND.isfinite().all(1)]

@@ -38,24 +38,6 @@ _SMALLEST_DEVIATION = 1e-3  # of a channel's usual one: where it is off, its log
 
 
 @dataclass(frozen=True)
-class Recovered:
-    """How well something is read from activations.
-
-    Attributes:
-        score: R² of values (1: all, 0: no better than their mean, which a poor reader may fall below); of classes the
-            mean over them of the share that is recognised.
-        chance: Score of a reader who knows nothing: 0 of values, 1/K of classes.
-        windows: Windows that were judged.
-        folds: Folds that they were judged in.
-    """
-
-    score: float
-    chance: float
-    windows: int
-    folds: int
-
-
-@dataclass(frozen=True)
 class _Sums:
     """All that a reader is fitted on. Where y has a column of zeros and ones for each class, y_M counts classes."""
 
@@ -167,7 +149,7 @@ def by_block(subject_N: Tensor, recording_N: Tensor, start_N: Tensor, samples: i
     return fold_N
 
 
-def recovered_values(features_ND: Tensor, target_NM: Tensor, fold_N: Tensor) -> Recovered | None:
+def recovered_values(features_ND: Tensor, target_NM: Tensor, fold_N: Tensor) -> float | None:
     """Return how well values are read by ridge regression.
 
     R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over windows and values together, ȳ being the mean of the fitting windows.
@@ -178,19 +160,18 @@ def recovered_values(features_ND: Tensor, target_NM: Tensor, fold_N: Tensor) -> 
         fold_N: From `by_subject`; -1 leaves a window out.
 
     Returns:
-        None where there is one fold or the values do not vary.
+        None where there is one fold, the values do not vary, or a feature is not finite, as in a run that diverges.
     """
     kept = fold_N >= 0
     y_NM = target_NM[kept].double()
     rows = _rows(fold_N[kept])
-    if len(rows) < 2 or bool((y_NM == y_NM[0]).all()):
+    if len(rows) < 2 or bool((y_NM == y_NM[0]).all()) or not bool(features_ND[kept].isfinite().all()):
         return None
     said_NM, base_NM = _said(features_ND[kept], y_NM, rows, _ridge)
-    score = 1 - float((y_NM - said_NM).square().sum() / (y_NM - base_NM).square().sum())
-    return Recovered(score, 0.0, len(y_NM), len(rows))
+    return 1 - float((y_NM - said_NM).square().sum() / (y_NM - base_NM).square().sum())
 
 
-def recovered_classes(features_ND: Tensor, label_N: Tensor, fold_N: Tensor) -> Recovered | None:
+def recovered_classes(features_ND: Tensor, label_N: Tensor, fold_N: Tensor) -> float | None:
     """Return how well classes are read by linear discriminants, all classes taken as equally frequent.
 
     Args:
@@ -199,18 +180,17 @@ def recovered_classes(features_ND: Tensor, label_N: Tensor, fold_N: Tensor) -> R
         fold_N: From `by_subject` or `by_block`; -1 leaves a window out.
 
     Returns:
-        None where there is one fold or one class.
+        None where there is one fold or one class, or a feature is not finite.
     """
     kept = fold_N >= 0
     classes, place_N = torch.unique(label_N[kept], return_inverse=True)
     rows = _rows(fold_N[kept])
-    if len(rows) < 2 or len(classes) < 2:
+    if len(rows) < 2 or len(classes) < 2 or not bool(features_ND[kept].isfinite().all()):
         return None
     shown_NK = torch.nn.functional.one_hot(place_N, len(classes)).double()
     said_NK, _ = _said(features_ND[kept], shown_NK, rows, _discriminants)
     right_N = said_NK.argmax(1) == place_N
-    score = float((shown_NK.T @ right_N.double() / shown_NK.sum(0)).mean())
-    return Recovered(score, 1 / len(classes), len(place_N), len(rows))
+    return float((shown_NK.T @ right_N.double() / shown_NK.sum(0)).mean())
 
 
 def _rows(fold_N: Tensor) -> list[Tensor]:

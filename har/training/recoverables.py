@@ -9,7 +9,6 @@ from torch import Tensor
 
 from har.norms.diagnostics import Moments
 from har.norms.recoverable import (
-    Recovered,
     amplitude,
     by_block,
     by_subject,
@@ -81,11 +80,11 @@ class Questions:
         """Return how well a linear reader answers from the moments of a layer's channels; see `har.norms.recoverable`.
 
         ``probe.amplitude`` and ``probe.gravity``, R²; ``probe.subject`` and ``probe.activity``, mean recall. A question
-        that the sample cannot judge, such as that of a single subject, is left out.
+        that cannot be judged, such as that of a single subject or of activations that are not finite, is left out.
         """
         features_ND = features(moments)
         gravity_NM = self.gravity_NM
-        found: dict[str, Recovered | None] = {
+        found: dict[str, float | None] = {
             "probe.amplitude": recovered_values(features_ND, self.amplitude_N1, self.subject_fold_N),
             "probe.gravity": None
             if gravity_NM is None
@@ -93,7 +92,7 @@ class Questions:
             "probe.subject": recovered_classes(features_ND, self.subject_N, self.block_fold_N),
             "probe.activity": recovered_classes(features_ND, self.label_N, self.subject_fold_N),
         }
-        return {name: answer.score for name, answer in found.items() if answer is not None}
+        return {name: score for name, score in found.items() if score is not None}
 
 
 def gravity(x_NTC: Tensor, store: Store) -> Tensor | None:

@@ -52,6 +52,15 @@ def test_directions_are_counted_as_by_numpy() -> None:
     assert all(math.isnan(value) for value in spread_probes(torch.zeros(4, 3)).values())
 
 
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_features_that_are_not_finite_have_no_directions(value: float) -> None:
+    h = torch.randn(9, 5)
+    h[4, 2] = value
+    found = spread_probes(h)
+    assert set(found) == {"act.stable_rank", "act.cosine"}
+    assert all(math.isnan(value) for value in found.values())
+
+
 def test_gradients_are_compared_from_depth_to_depth() -> None:
     gradients = {depth: torch.randn(6, 3, 50 // depth, 1) * 1.3 ** (-depth) for depth in (3, 1, 2)}
     by_depth, whole = gradient_probes(gradients)
