@@ -186,10 +186,13 @@ class BatchRenorm(Scheduled, BatchNorm):
         self._start_schedule(warmup=warmup, ratio_full=ratio_full, shift_full=shift_full)
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
-        """Renormalise in training, use the running statistics in inference."""
+        """Renormalise in training, use the running statistics in inference.
+
+        Only a pass with gradients is a step: one that measures statistics leaves the bounds where they are.
+        """
         if not self.training:
             return super().forward(x_NCT1)
-        self.steps.add_(1)
+        self.steps.add_(int(torch.is_grad_enabled()))
         ratio = 1 + (self.largest_ratio - 1) * self._grown(self.ratio_full)
         shift = self.largest_shift * self._grown(self.shift_full)
         size, x_NTC = self.size or len(x_NCT1), time_major(x_NCT1)

@@ -251,6 +251,16 @@ def test_the_bounds_of_renormalisation_grow_over_shares_of_the_run() -> None:
     assert [shift for _, shift in grown[2:]] == pytest.approx([k / 8 for k in range(1, 9)])
 
 
+def test_a_pass_that_measures_does_not_widen_the_bounds() -> None:
+    layer = renorm().train()
+    set_total_steps(layer, 10)
+    layer(random_input())
+    with torch.no_grad():
+        for _ in range(5):
+            layer(random_input())
+    assert int(layer.steps) == 1
+
+
 def test_renormalisation_in_its_warm_up_is_batch_norm() -> None:
     layer = renorm(warmup=0.5, ratio_full=0.5, shift_full=0.5)
     set_total_steps(layer, 2)
