@@ -61,8 +61,18 @@ def channel_major(x_NTC: Tensor, like: Tensor) -> Tensor:
 
 
 def chunk_moments(x_NTC: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean_KC, variance_KC (divided by n) and n_K, the elements per channel, of each chunk of windows."""
+    """Return mean_KC, variance_KC (divided by n) and n_K, the elements per channel, of each chunk of windows.
+
+    Raises:
+        UsageError: When a chunk has one element per channel, which torch's batch norm refuses too.
+    """
     windows, samples, _ = x_NTC.shape
+    last = (windows - 1) % size + 1
+    require(
+        last * samples > 1,
+        f"a chunk of {last} window with {samples} sample has one value per channel, and that has no variance.",
+        f"Choose chunks that leave no single window of {windows}, or pool less.",
+    )
     sum_KC, count_K = chunk_sums(x_NTC.sum(1), size, samples)
     mean_KC = sum_KC / count_K[:, None]
     # E[x²] − E[x]² would fail at the offset of gravity.

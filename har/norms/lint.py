@@ -37,7 +37,7 @@ def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, accumulation: int = 1
         found += _batch_of_one(call, batch)
         found += _accumulation(call, accumulation)
         found += _raw_input(call, earlier)
-        found += _means(call, scaled)
+        found += _means(call, earlier, scaled)
     return found
 
 
@@ -64,13 +64,24 @@ def _bias(call: Call) -> list[str]:
 
 
 def _batch_of_one(call: Call, batch: int) -> list[str]:
-    """Warn of statistics over one window where the batch is meant."""
-    size = getattr(call.layer, "size", None) or batch
-    if not isinstance(call.layer, _OF_BATCH) or min(size, batch) > 1:
+    """Warn of statistics over one window where the batch is meant, in every chunk or in the last one of a batch.
+
+    A last chunk of one window is nothing to MABN, which averages it with those before it.
+    """
+    size = min(getattr(call.layer, "size", None) or batch, batch)
+    if not isinstance(call.layer, _OF_BATCH):
+        return []
+    if size == 1:
+        return [
+            f"{call.name} takes its statistics in training from one window at a time, in inference from averages over "
+            "all: these are two different networks. Use more windows a batch or chunk, or a norm of the window such as "
+            "group."
+        ]
+    if batch % size != 1 or isinstance(call.layer, MovingAverageBatchNorm):
         return []
     return [
-        f"{call.name} takes its statistics in training from one window at a time, in inference from averages over all: "
-        "these are two different networks. Use more windows a batch or chunk, or a norm of the window such as group."
+        f"{call.name} cuts each batch of {batch} windows into chunks of {size}, which leaves one window over: it takes "
+        "its statistics in training from itself alone. Choose a size that divides the batch."
     ]
 
 
@@ -100,8 +111,12 @@ def _raw_input(call: Call, earlier: list[Call]) -> list[str]:
     ]
 
 
-def _means(call: Call, scaled: bool) -> list[str]:
-    """Warn where centred weights do not give moving average batch norm the mean of zero that it counts on."""
+def _means(call: Call, earlier: list[Call], scaled: bool) -> list[str]:
+    """Warn where centred weights do not give moving average batch norm the mean of zero that it counts on.
+
+    A scaled input gives it to the first convolution alone, so that is where to warn of a raw one: behind an activation
+    channels differ in their means, whatever the input.
+    """
     if not isinstance(call.layer, MovingAverageBatchNorm):
         return []
     if not isinstance(call.before, Convolution):
@@ -109,11 +124,12 @@ def _means(call: Call, scaled: bool) -> list[str]:
             f"{call.name} divides by a second moment and subtracts no mean, and what it is given does not come "
             "straight from a convolution with centred weights: its mean stays. Use order pre."
         ] * (call.before is not None)
-    if scaled:
+    if scaled or any(isinstance(other.layer, nn.Conv2d) and other.layer is not call.before for other in earlier):
         return []
     return [
         f"{call.name} counts on centred weights to remove the mean, which they do only where all input channels have "
-        "the same: raw accelerometers do not, by gravity. Use model.scaling=channel."
+        "the same: raw accelerometers do not, by gravity. Use model.scaling=channel, which makes them equal for this "
+        "convolution; what is left behind others is the probe bn.left_mean."
     ]
 
 

@@ -342,3 +342,16 @@ def test_chunked_norms_stacked_under_vmap_train_as_they_do_alone(kind: type[Batc
                 torch.testing.assert_close(gradients[name][k], parameter.grad)
             for name, buffer in layer.named_buffers():
                 torch.testing.assert_close(buffers[name][k], buffer)
+
+
+@pytest.mark.parametrize("kind", [GhostBatchNorm, BatchRenorm])
+@pytest.mark.parametrize(("windows", "size"), [(5, 2), (4, 1), (1, 3)])
+def test_one_value_per_channel_is_refused_in_training(kind: type[BatchNorm], windows: int, size: int) -> None:
+    """As torch refuses it of a batch; two samples are enough."""
+    layer = kind(3, 1e-5, 0.1, size=size).train()
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    with pytest.raises((UsageError, ValueError), match="per channel"):
+        layer(torch.randn(windows, 3, 1, 1))
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items() if name != "steps")
+    assert layer(torch.randn(windows, 3, 2, 1)).isfinite().all()
+    assert layer.eval()(torch.randn(windows, 3, 1, 1)).isfinite().all()

@@ -81,6 +81,16 @@ def test_a_normalisation_batch_of_one(kind: str) -> None:
     assert warnings(norm("group"), 1) == 0
 
 
+@pytest.mark.parametrize(("kind", "doubtful"), [("ghost_batch", 1), ("batch_renorm", 1), ("mabn", 0)])
+def test_a_last_chunk_of_one_window(kind: str, doubtful: int) -> None:
+    def warnings(size: int, batch: int) -> int:
+        layer = KINDS[kind].build(6, 20, 1e-5, 0.1, size=size)
+        return sum("leaves one window over" in text for text in found(convolution(), layer, batch=batch))
+
+    assert warnings(2, 9) == warnings(4, 9) == warnings(8, 9) == doubtful
+    assert warnings(3, 9) == warnings(4, 10) == warnings(9, 9) == warnings(16, 9) == 0
+
+
 def test_gradients_added_up_over_batches_that_are_normalised_apart() -> None:
     assert any("added up over 4 batches" in text for text in found(convolution(), norm("batch"), accumulation=4))
     assert not found(convolution(), norm("batch"), accumulation=1)
@@ -107,13 +117,16 @@ def test_instance_norm_at_the_input_of_a_learner(placement: str) -> None:
 
 
 def test_moving_averages_where_the_mean_is_not_removed() -> None:
-    def texts(order: str, scaled: bool) -> list[str]:
-        network = CNN([4], 3, [1]).build(6, 40, NormPlan("mabn", "every", order))
+    def texts(order: str, scaled: bool, placement: str = "every") -> list[str]:
+        network = CNN([4, 5], 3, [1, 1]).build(6, 40, NormPlan("mabn", placement, order))
         return lint(network, torch.zeros(1, 40, 6), batch=8, scaled=scaled)
 
     assert texts("pre", True) == []
-    assert "gravity" in texts("pre", False)[0]
-    assert "its mean stays" in texts("post", True)[0]
+    (text,) = texts("pre", False)  # what the second convolution is given is not raw
+    assert "block1.norm" in text
+    assert "gravity" in text
+    assert texts("pre", False, "last") == []
+    assert ["its mean stays" in text for text in texts("post", True)] == [True, True]
 
 
 def test_looking_changes_no_value_no_mode_and_draws_nothing() -> None:
