@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from har.datasets.places import in_their_lines
 from har.datasets.registry import card_names, get_card, load_card
 from har.errors import UsageError
 from har.strict_yaml import key_lines
@@ -59,6 +60,7 @@ def test_a_single_channel_is_numbered_as_it_was_written(tmp_path):
     card = CARD.replace(GROUP, GROUP + PULSE).replace("az]", "az], pulse: p")
     assert errors(tmp_path, "bpm", "beats", card)[0].startswith("line 7: channels[1].unit: 'beats' is not known")
     assert errors(tmp_path, "sensor: heart", "sensor: [1]", card)[0].startswith("line 7: channels[1].sensor: text")
+    assert errors(tmp_path, "axis: '-', ", "", card) == ["line 7: channels[1]: key 'axis' is missing"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,8 @@ def test_tables_are_named_as_they_were_written(tmp_path):
     assert errors(tmp_path, "b_{subject}", "{", card)[0].startswith("line 12: files.tables[1].path:")
     (shared,) = errors(tmp_path, "name: mine", "name: mine ", card)  # not once for each table
     assert shared.startswith("line 9: files.format.delimiter: one character")
+    (_, own) = errors(tmp_path, "{acc_z: az}", "{acc_z: az}, format: {skip_rows: -1}", card)
+    assert own.startswith("line 12: files.tables[1].format.skip_rows: -1")
 
 
 def test_errors_stand_in_the_order_of_their_lines(tmp_path):
@@ -109,6 +113,10 @@ def test_errors_stand_in_the_order_of_their_lines(tmp_path):
     assert [line.split(":")[0] for line in found] == ["line 4", "line 6"]
     (missing,) = errors(tmp_path, "reader: files\n", "")
     assert missing == "key 'reader' is missing"
+
+
+def test_a_key_is_no_begin_of_another_one():
+    assert in_their_lines(["rate_hz: no", "rate: no"], {"rate": 3}) == ["rate_hz: no", "line 3: rate: no"]
 
 
 @pytest.mark.parametrize("name", card_names())

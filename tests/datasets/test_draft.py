@@ -342,6 +342,9 @@ def test_rows_that_take_turns_are_seen(tmp_path):
     assert "# Rows of several user take turns: without `time`" in draft(
         write(tmp_path / "other", {"all.csv": clockless})
     )
+    header, *rows = clockless.splitlines()
+    text = "\n".join([header, *sorted(rows)])
+    assert "take turns" not in draft(write(tmp_path / "sorted", {"all.csv": text}))
 
 
 def test_names_that_no_subject_can_have_are_said(tmp_path):

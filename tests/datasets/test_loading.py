@@ -169,6 +169,22 @@ def test_a_byte_that_is_no_text_is_named_beyond_the_first_block(tmp_path):
     assert "a.csv, line 52: byte 0xe4 is not UTF-8" in found
 
 
+def test_an_activity_in_a_group_is_named_with_the_line_that_it_begins_in(tmp_path):
+    rows = [f"{n},u,{what},1,2,3" for n, what in enumerate(["walk", "sit", "walk", "sit", "run", "sit"])]
+    folder = write(tmp_path / "raw", {"all.csv": lines(*rows, header="t,who,what,ax,ay,az")})
+    own = {"path": "all.csv", "groups": {"subject": "who", "activity": "what"}, "time": {"column": "t"}, "label": None}
+    card = card_with(tmp_path, files=own)
+    assert "all.csv, line 6: activity code 'run'" in read_in(card, folder, 1 << 24, 1 << 27)
+
+
+def test_a_date_that_is_none_is_named_beyond_the_first_block(tmp_path):
+    rows = [f"2024-05-31 10:00:{n:02},1,2,3,walk" for n in range(50)]
+    rows[40] = "yesterday,1,2,3,walk"
+    folder = write(tmp_path / "raw", {"1/a.csv": lines(*rows, header="t,ax,ay,az,activity")})
+    card = card_with(tmp_path, files={"time": {"column": "t", "unit": "datetime"}})
+    assert "a.csv, line 42, column t: 'yesterday' is no date" in read_in(card, folder, 200, 1 << 27)
+
+
 def test_groups_may_be_named_in_another_order_in_each_table(tmp_path):
     files = {
         "gyro.csv": lines("u,1,3,walk", "v,1,4,sit", header="who,ses,wx,activity"),
