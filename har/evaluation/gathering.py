@@ -1,7 +1,8 @@
 """A study's runs, gathered from its folder and scored.
 
 Reads `study.json` and the run folders that it lists, nothing else. A run counts when its `run.json` says done and its
-files bear that out; every other one is listed as a problem, and nothing is put in its place.
+files bear that out; every other one is listed as a problem, and nothing is put in its place. One whose training
+diverged has no predictions, but a learning curve: it is kept apart, for those who ask how long training takes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from har.errors import DataError, HarError
 from har.evaluation.arms import RUNNING, arm, arms, inferences_of
@@ -63,6 +65,29 @@ class Run:
 
 
 @dataclass(frozen=True)
+class DivergedRun:
+    """A run of a study whose training diverged, as it would again.
+
+    Attributes:
+        arm: Name of its variant, under running statistics.
+        fold: Name of its fold.
+        repeat: Its repeat.
+        folder: Its folder, relative to the study's.
+        record: The content of its `run.json`.
+        curve: The content of its `metrics.jsonl`: the evaluations before the divergence, perhaps none.
+        max_steps: The optimiser steps that it was to make.
+    """
+
+    arm: str
+    fold: str
+    repeat: int
+    folder: str
+    record: dict[str, Any]
+    curve: list[dict[str, Any]]
+    max_steps: int
+
+
+@dataclass(frozen=True)
 class Gathered:
     """A study as found on disk.
 
@@ -74,6 +99,7 @@ class Gathered:
         tuning: The content of `tuning.json`, if the study tunes a setting and it is there.
         fewer: Where every fold is there with several numbers of training subjects, the same study with each smaller
             number, ascending; everything else is then of the largest.
+        diverged: The runs whose training diverged; each is a problem too.
     """
 
     study: dict[str, Any]
@@ -82,6 +108,7 @@ class Gathered:
     activities: list[str]
     tuning: dict[str, Any] | None = None
     fewer: tuple[tuple[int, Gathered], ...] = ()
+    diverged: tuple[DivergedRun, ...] = ()
 
     @property
     def arms(self) -> list[str]:
@@ -127,6 +154,7 @@ def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
     """
     study = load_study(folder)
     runs: list[Run] = []
+    diverged: list[DivergedRun] = []
     tuning, problems = _read_tuning(folder, study)
     tested = {fold["name"]: set(fold["test"]) for fold in study["folds"]}
     for entry in study["runs"]:
@@ -134,6 +162,7 @@ def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
             record = _finished(folder / entry["folder"])
         except HarError as error:
             problems.append(f"Run {entry['folder']} does not count: {error.what.rstrip('.')}.")
+            diverged += _diverged(folder, entry)
             continue
         for inference in inferences_of(study):
             try:
@@ -144,7 +173,8 @@ def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
             except HarError as error:
                 which = "" if inference == RUNNING else f" under {inference}"
                 problems.append(f"Run {entry['folder']} does not count{which}: {error.what.rstrip('.')}.")
-    return _by_training_subjects(Gathered(study, runs, problems, runs[0].activities if runs else [], tuning))
+    activities = runs[0].activities if runs else []
+    return _by_training_subjects(Gathered(study, runs, problems, activities, tuning, diverged=tuple(diverged)))
 
 
 def _by_training_subjects(whole: Gathered) -> Gathered:
@@ -161,7 +191,9 @@ def _with_training_subjects(whole: Gathered, number: int) -> Gathered:
     folds = [fold for fold in whole.study["folds"] if len(fold["train"]) == number]
     names = {fold["name"] for fold in folds}
     study = {**whole.study, "folds": folds, "runs": [run for run in whole.study["runs"] if run["fold"] in names]}
-    return replace(whole, study=study, runs=[run for run in whole.runs if run.fold in names], problems=[])
+    runs = [run for run in whole.runs if run.fold in names]
+    diverged = tuple(run for run in whole.diverged if run.fold in names)
+    return replace(whole, study=study, runs=runs, problems=[], diverged=diverged)
 
 
 def _read_tuning(folder: Path, study: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
@@ -213,6 +245,21 @@ def _finished(place: Path) -> dict[str, Any]:
         reason = " ".join(str(record.get("error") or "").split())
         raise DataError(f"its status is {record.get('status')}" + (f" ({reason})" if reason else ""))
     return record
+
+
+def _diverged(folder: Path, entry: dict[str, Any]) -> list[DivergedRun]:
+    """Return a run that does not count as a diverged one, if it is that and its curve and its budget can be read."""
+    place = folder / entry["folder"]
+    try:
+        record = read_json(place / "run.json")
+        if record.get("diverged") is not True:
+            return []
+        config = yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))
+        steps, curve = int(config["trainer"]["max_steps"]), _read_curve(place / "metrics.jsonl")
+    except (HarError, OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+        return []  # that the run does not count has been said
+    name = arm(entry["variant"], RUNNING)
+    return [DivergedRun(name, entry["fold"], int(entry["repeat"]), entry["folder"], record, curve, steps)]
 
 
 def _read_entry(

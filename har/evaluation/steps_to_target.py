@@ -4,6 +4,10 @@ A run reaches the target at the first of two evaluations in a row that are at or
 is no arrival. A run that never does is censored: its time is beyond its last evaluation, and that is how it enters the
 product-limit estimate (`har.evaluation.survival`). It is never left out of it, and no time is made up for it.
 
+A run whose training diverged never arrives, whatever its evaluations were before: it is censored at the end of its
+whole budget. In seconds, which its budget did not take, it is followed until its last evaluation; it shortens no limit,
+and up to the limit that the others set it has not arrived.
+
 - per variant: share reached, median time, restricted mean time (of min(time, limit), the limit being the shortest
   budget);
 - ratio of times of a and b: exp of the mean over folds of log t_a - log t_b, where both reach the target. That is a
@@ -18,14 +22,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from har.evaluation.arms import RUNNING, parts_of
 from har.evaluation.contrast import mean_interval, plural
-from har.evaluation.gathering import Gathered, Run
+from har.evaluation.gathering import DivergedRun, Gathered, Run
 from har.evaluation.numbers import number, with_minus
 from har.evaluation.survival import kaplan_meier
 
@@ -44,8 +48,9 @@ class Reach:
         repeat: Its repeat.
         target: The validation macro F1 that was to be reached.
         reached: Whether it was.
-        time: By unit, the time of reaching it, or that of the last evaluation.
-        followed: By unit, the time of the last evaluation.
+        time: By unit, the time of reaching it, or until when it is known not to have been reached.
+        followed: By unit, the time of the last evaluation; of a run that diverged, its budget in steps and examples.
+        diverged: Whether training diverged.
     """
 
     variant: str
@@ -55,6 +60,7 @@ class Reach:
     reached: bool
     time: dict[str, float]
     followed: dict[str, float]
+    diverged: bool = False
 
 
 def first_of_two(values: Sequence[float | None], target: float) -> int | None:
@@ -77,7 +83,8 @@ def steps_to_target(gathered: Gathered, *, shared_repeats: bool) -> tuple[dict[s
     """
     declared = gathered.study["target"]
     reaches, problems = _reaches(gathered, declared)
-    limits = {unit: min(reach.followed[unit] for reach in reaches) for unit in UNITS} if reaches else {}
+    limits = _limits(reaches)
+    reaches = [_never(reach, limits) if reach.diverged else reach for reach in reaches]
     by_variant: dict[str, list[Reach]] = {name: [] for name in gathered.study["variants"]}
     for reach in reaches:
         by_variant[reach.variant].append(reach)
@@ -108,27 +115,40 @@ def target_sentences(found: Mapping[str, Any]) -> list[str]:
 
 
 def _reaches(gathered: Gathered, declared: Mapping[str, Any]) -> tuple[list[Reach], list[str]]:
-    """Return one entry per run whose fold and repeat have a target, and a sentence on the runs that have none."""
-    runs = [run for run in gathered.runs if parts_of(run.arm)[1] == RUNNING]
+    """Return one entry per run whose fold and repeat have a target, and what is to be said of others."""
+    counted = [run for run in gathered.runs if parts_of(run.arm)[1] == RUNNING]
+    runs: list[Run | DivergedRun] = [*counted, *gathered.diverged]
     targets = {
         (run.fold, run.repeat): declared["share"] * best
-        for run in runs
+        for run in counted
         if run.arm == declared["reference"] and (best := _best(run)) is not None
     }
     reaches, left_out = [], []
     for run in runs:
         target = targets.get((run.fold, run.repeat))
         batch_size = run.record.get("batch_size", gathered.study["protocol"].get("batch_size"))
-        if target is None or batch_size is None or not _is_complete(run.curve):
+        if target is None or batch_size is None:
             left_out.append(run)
-        else:
+        elif isinstance(run, DivergedRun):
+            reaches.append(_diverged(run, target, batch_size))
+        elif _is_complete(run.curve):
             reaches.append(_reach(run, target, batch_size))
-    if not left_out:
-        return reaches, []
-    folders = ", ".join(run.folder for run in left_out[:3]) + (" …" if len(left_out) > 3 else "")
-    why = f"{declared['reference']} has no score there to be reached, or they have no complete record of it"
-    count = f"{len(left_out)} of {len(runs)} runs"
-    return reaches, [f"Steps to the target leave out {count} ({folders}): {why}."]
+        else:
+            left_out.append(run)
+    problems = []
+    if left_out:
+        why = f"{declared['reference']} has no score there to be reached, or they have no complete record of it"
+        problems.append(f"Steps to the target leave out {len(left_out)} of {len(runs)} runs ({_few(left_out)}): {why}.")
+    never = [run for run in gathered.diverged if run not in left_out]
+    if never:
+        count = f"{len(never)} run{plural(len(never))}"
+        problems.append(f"Steps to the target count {count} that diverged as never arriving ({_few(never)}).")
+    return reaches, problems
+
+
+def _few(runs: Sequence[Run | DivergedRun]) -> str:
+    """Return the folders of the first of some runs."""
+    return ", ".join(run.folder for run in runs[:3]) + (" …" if len(runs) > 3 else "")
 
 
 def _best(run: Run) -> float | None:
@@ -159,6 +179,24 @@ def _reach(run: Run, target: float, batch_size: int) -> Reach:
         time=times(last if at is None else run.curve[at]),
         followed=times(last),
     )
+
+
+def _diverged(run: DivergedRun, target: float, batch_size: int) -> Reach:
+    """Return a run that diverged: it never arrives, which is known for the whole of its budget."""
+    seconds = float(run.curve[-1].get("seconds") or 0.0) if run.curve else 0.0
+    followed = {"steps": float(run.max_steps), "examples": float(run.max_steps * batch_size), "seconds": seconds}
+    return Reach(run.arm, run.fold, run.repeat, target, reached=False, time=followed, followed=followed, diverged=True)
+
+
+def _limits(reaches: Sequence[Reach]) -> dict[str, float]:
+    """Return by unit the time up to which every run is followed; how soon training diverged shortens none."""
+    followed = [reach.followed for reach in reaches if not reach.diverged] or [reach.followed for reach in reaches]
+    return {unit: min(times[unit] for times in followed) for unit in UNITS} if followed else {}
+
+
+def _never(reach: Reach, limits: Mapping[str, float]) -> Reach:
+    """Return a run that diverged as one that has not arrived at any limit, however soon it diverged."""
+    return replace(reach, time={unit: max(time, limits[unit]) for unit, time in reach.time.items()})
 
 
 def _run_entry(reach: Reach) -> dict[str, Any]:

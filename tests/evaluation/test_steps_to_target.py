@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from har.evaluation.gathering import Gathered
+from har.evaluation.gathering import DivergedRun, Gathered
 from har.evaluation.steps_to_target import UNITS, first_of_two, steps_to_target, target_in_words
 from har.evaluation.target_tables import target_tables
 
@@ -48,6 +49,14 @@ def study(curves, *, contrasts=(("every", "none"),), reference="none", share=1.0
         [],
         [],
     )
+
+
+def diverge(gathered, name, fold, points, max_steps):
+    """Let one run of a study have diverged after some evaluations."""
+    place = f"{name}/{fold}/repeat-0"
+    runs = [run for run in gathered.runs if run.folder != place]
+    diverged = DivergedRun(name, fold, 0, place, {"batch_size": 64}, points, max_steps)
+    return replace(gathered, runs=runs, diverged=(*gathered.diverged, diverged))
 
 
 def found(curves, **options):
@@ -229,6 +238,33 @@ def test_no_run_at_all_is_an_empty_finding():
     assert problems == []
     assert (result["runs"], result["limits"], result["variants"]["none"]["reached"]) == ([], {}, None)
     assert [len(table.cells()) for table in target_tables(result)] == [2, 3, 0]
+
+
+@pytest.mark.parametrize("before", [[], [0.1], [0.9, 0.9]])
+def test_a_run_that_diverged_never_arrives_and_shortens_no_limit(before):
+    """In planted curves it is what a run of the whole budget that never arrives is, but for its own seconds."""
+    curves = {("none", fold, 0): curve(0.1, 0.8, 0.8, 0.8) for fold in "abc"}
+    curves |= {("every", fold, 0): curve(0.9, 0.9, 0.9, 0.9) for fold in "bc"}
+    never = found(curves | {("every", "a", 0): curve(0.1, 0.1, 0.1, 0.1)})
+    gathered = diverge(study(curves | {("every", "a", 0): []}), "every", "a", curve(*before), max_steps=40)
+    result, problems = steps_to_target(gathered, shared_repeats=False)
+    assert problems == ["Steps to the target count 1 run that diverged as never arriving (every/a/repeat-0)."]
+    assert result["limits"] == {"steps": 40, "examples": 40 * 64, "seconds": 20.0}
+    assert result["variants"] == never["variants"]
+    assert result["contrasts"] == never["contrasts"]
+    assert result["variants"]["every"]["reached"] == pytest.approx(2 / 3)
+    ours = next(run for run in result["runs"] if (run["variant"], run["fold"]) == ("every", "a"))
+    assert [ours[unit] for unit in UNITS] == [None] * 3
+    assert ours["followed"] == {"steps": 40, "examples": 40 * 64, "seconds": 5.0 * len(before)}
+
+
+def test_where_the_reference_diverged_its_fold_is_left_out_and_named():
+    curves = {(name, fold, 0): curve(0.1, 0.8, 0.8) for fold in "ab" for name in ("none", "every")}
+    gathered = diverge(study(curves), "none", "a", curve(0.9, 0.9), max_steps=30)
+    result, problems = steps_to_target(gathered, shared_repeats=False)
+    assert {run["fold"] for run in result["runs"]} == {"b"}
+    assert len(problems) == 1
+    assert "leave out 2 of 4 runs (every/a/repeat-0, none/a/repeat-0): none has no score there" in problems[0]
 
 
 def test_the_tables_hold_the_finding():

@@ -69,6 +69,26 @@ def rows(folder, name):
     return list(csv.reader(io.StringIO((folder / "tables" / f"{name}.csv").read_text())))
 
 
+def test_a_diverged_run_of_the_disk_is_a_problem_and_never_arrives(study):
+    runs = json.loads((study / "study.json").read_text())["runs"]
+    name = next(
+        run["folder"] for run in runs if (run["variant"], run["fold"], run["repeat"]) == ("every", "subject-2", 1)
+    )
+    place = study / name
+    record = json.loads((place / "run.json").read_text())
+    (place / "run.json").write_text(json.dumps(record | {"status": "failed", "diverged": True, "error": "not finite"}))
+    (place / "config.yaml").write_text("trainer: {max_steps: 600}\n")
+    result = evaluate_study(study, "present")
+    ours = [run for run in result["target"]["runs"] if run["variant"] == "every"]
+    assert len(ours) == 4 * 2
+    (lost,) = [run for run in ours if run["steps"] is None]
+    assert (lost["fold"], lost["repeat"], lost["followed"]["steps"]) == ("subject-2", 1, 600)
+    assert result["target"]["variants"]["every"]["reached"] == pytest.approx(7 / 8)
+    said = " ".join(result["problems"])
+    assert f"{name} does not count: its status is failed (not finite)" in said
+    assert f"count 1 run that diverged as never arriving ({name})" in said
+
+
 def test_steps_to_the_target_stand_in_contrasts_tables_and_both_pages(study):
     write_report(study)
     target = json.loads((study / "contrasts.json").read_text())["target"]
