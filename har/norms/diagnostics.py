@@ -149,6 +149,20 @@ def variance_shift(stored: Statistics, seen: Statistics) -> float:
     return float(torch.maximum(ratio_C, 1 / ratio_C).mean())
 
 
+def left_mean(moments: Moments, epsilon: float) -> float:
+    """Return ``bn.left_mean``, the mean over channels of |μ|/√(χ² + ε) with χ² = μ² + σ².
+
+    What centred weights leave of the mean that moving average batch norm never subtracts (Yan et al. 2020, arXiv
+    2001.06838, section 4.2), as a part of what it divides by: 0 is what it counts on, 1 a channel that is only a mean.
+
+    Args:
+        moments: Of the norm's input.
+        epsilon: ε.
+    """
+    mean_C, variance_C = moments.pooled()
+    return float((mean_C.abs() / (mean_C.square() + variance_C + epsilon).sqrt()).mean())
+
+
 def effective_size(moments: Moments, windows: int) -> dict[str, float]:
     """Return what a batch of correlated samples is worth for the mean.
 

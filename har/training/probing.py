@@ -21,6 +21,7 @@ from har.norms.diagnostics import (
     Statistics,
     effective_size,
     estimation_shift,
+    left_mean,
     mode_gap,
     small_gamma,
     subject_correlation,
@@ -185,6 +186,8 @@ class Probing:
         seen = Statistics.measured(source.layer, moments)
         rows.add(group, source, estimation_shift(stored, seen))
         rows.add(group, source, {"bn.subject_icc": subject_correlation(moments, subject_N)})
+        if stored.mean_C is None:
+            rows.add(group, source, {"bn.left_mean": left_mean(moments, stored.epsilon)})
         if group == "train":
             size = chunk_size(source.layer, self._data.batch_size)
             rows.add(group, source, {"bn.variance_shift": variance_shift(stored, seen)} | effective_size(moments, size))

@@ -20,6 +20,7 @@ from har.norms.diagnostics import (
     effective_size,
     estimation_shift,
     gap,
+    left_mean,
     mode_gap,
     small_gamma,
     subject_correlation,
@@ -130,6 +131,16 @@ def test_dropout_in_front_shifts_the_variance_as_the_closed_form_says(share: flo
     # x/(1 − p) with probability 1 − p, else 0
     closed = ((deviation**2 + mean**2) / (1 - share) - mean**2) / deviation**2
     assert found == pytest.approx(closed, rel=0.02)
+
+
+def test_the_mean_that_is_left_is_a_part_of_the_root_of_the_second_moment() -> None:
+    x = torch.randn(7, 4, 11, 1).double() * 2 + torch.tensor([0.0, -3.0, 1.0, 20.0]).view(4, 1, 1)
+    values_CE = x.transpose(0, 1).flatten(1).numpy()
+    expected = np.abs(values_CE.mean(1)) / np.sqrt((values_CE**2).mean(1) + EPSILON)
+    assert left_mean(Moments.of(x), EPSILON) == pytest.approx(expected.mean())
+    assert left_mean(Moments.of(x - x.mean((0, 2, 3), keepdim=True)), EPSILON) == pytest.approx(0, abs=1e-12)
+    assert left_mean(Moments.of(torch.full((5, 2, 3, 1), -1e3)), EPSILON) == pytest.approx(1)
+    assert left_mean(Moments.of(torch.zeros(5, 2, 3, 1)), EPSILON) == 0
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.1, 0.66])

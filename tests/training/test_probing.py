@@ -95,10 +95,35 @@ def _require_complete(found: list[dict[str, Any]], kind: str, positions: list[in
     assert stored == (set(positions) if kind in OF_BATCH else set())
     assert not stored or names >= STORED
     assert ("bn.mean_gap" in names) == (bool(positions) and kind in OF_BATCH - {"mabn"})
+    left = {(row["group"], row["depth"]) for row in found if row["probe"] == "bn.left_mean"}
+    assert left == {(group, at) for group in ("train", "validation") for at in positions if kind == "mabn"}
     assert {row["depth"] for row in found if row["probe"] == "norm.small_gamma"} == (
         set(positions) if KINDS[kind].layer else set()
     )
     assert {row["depth"] for row in found if row["probe"] == "act.dead" and row["group"] == "validation"} == {1, 2}
+
+
+@pytest.mark.parametrize("factor", [1e25, math.nan])
+def test_a_network_that_diverges_is_probed_and_the_run_goes_on(data: HarDataModule, factor: float) -> None:
+    module, optimiser = trained(data)
+    with torch.no_grad():
+        module.network.features.block1.conv.weight.mul_(factor)
+    found = rows(module, optimiser, data)
+    first = [row["value"] for row in found if (row["probe"], row["depth"]) == ("act.stable_rank", 1)]
+    assert len(first) == 2
+    assert all(math.isnan(value) for value in first) or factor == 1e25
+    assert {row["probe"] for row in found} >= {"bn.esm_var", "probe.windows", "grad.slope"}
+
+
+def test_scaled_channels_leave_less_of_the_mean_behind_the_first_convolution(data: HarDataModule) -> None:
+    left = []
+    for scaling in ("none", "channel"):
+        module, optimiser = trained(data, norm__kind="mabn", scaling=scaling)
+        found = [row for row in rows(module, optimiser, data) if row["probe"] == "bn.left_mean"]
+        left.append({row["depth"]: row["value"] for row in found if row["group"] == "train"})
+    raw, scaled = left
+    assert scaled[1] < 0.1 < raw[1]
+    assert scaled[2] > scaled[1]  # an activation gives its channels means that differ, whatever the input
 
 
 @pytest.mark.parametrize("order", ORDERS)
