@@ -4,7 +4,7 @@ Santurkar et al. 2018, arXiv 1805.11604, figure 4: with w the parameters, L the 
 of training, and points w + a·d down its gradient,
 
     loss range            max_a L(w + a·d) − min_a L(w + a·d)
-    gradient change       ‖∇L(w + a·d) − ∇L(w)‖, its largest value over a ("gradient predictiveness")
+    gradient change       ‖∇L(w + a·d) − ∇L(w)‖ ("gradient predictiveness")
     effective β           max_a ‖∇L(w + a·d) − ∇L(w)‖/‖a·d‖, the largest slope of the gradient that was seen
     a                     ¼, ½, 1, 2, 4 times an actual step
 
@@ -40,14 +40,12 @@ class Landscape:
 
     Attributes:
         loss: L(w).
-        gradient: ‖∇L(w)‖.
         losses: L(w + a·d) for each a.
         changes: ‖∇L(w + a·d) − ∇L(w)‖ for each a.
         distances: ‖a·d‖ for each a.
     """
 
     loss: float
-    gradient: float
     losses: tuple[float, ...]
     changes: tuple[float, ...]
     distances: tuple[float, ...]
@@ -56,11 +54,6 @@ class Landscape:
     def loss_range(self) -> float:
         """Largest minus smallest loss over a."""
         return max(self.losses) - min(self.losses)
-
-    @property
-    def gradient_change(self) -> float:
-        """Largest change of the gradient over a."""
-        return max(self.changes)
 
     @property
     def smoothness(self) -> float:
@@ -119,7 +112,7 @@ def along_gradient(
         there, slopes = _differentiated(objective, moved)
         losses.append(there)
         changes.append(_length([new - old for new, old in zip(slopes, gradient, strict=True)]))
-    return Landscape(loss, length, tuple(losses), tuple(changes), tuple(share * step for share in shares))
+    return Landscape(loss, tuple(losses), tuple(changes), tuple(share * step for share in shares))
 
 
 def _differentiated(objective: Objective, point: Mapping[str, Tensor]) -> tuple[float, list[Tensor]]:

@@ -18,14 +18,13 @@ _OF_WINDOW = (GroupNorm, ElementLayerNorm, FilterResponseNorm)
 _LINEAR = (nn.Conv2d, *_OF_BATCH)
 
 
-def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, accumulation: int = 1, scaled: bool = True) -> list[str]:
+def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, scaled: bool = True) -> list[str]:
     """Return what is doubtful about a network, in the order in which its layers run.
 
     Args:
         network: The network, for example the features of a classifier.
         x_1TC: float (1, samples, channels), one window; its values play no part.
         batch: Windows of a training batch.
-        accumulation: Batches whose gradients are added up for one step.
         scaled: Whether each input channel is scaled to mean 0 in front of the network.
     """
     run = calls(network, x_1TC)
@@ -35,7 +34,6 @@ def lint(network: nn.Module, x_1TC: Tensor, *, batch: int, accumulation: int = 1
         found += _dropout(call, earlier)
         found += _bias(call)
         found += _batch_of_one(call, batch)
-        found += _accumulation(call, accumulation)
         found += _raw_input(call, earlier)
         found += _means(call, earlier, scaled)
     return found
@@ -82,16 +80,6 @@ def _batch_of_one(call: Call, batch: int) -> list[str]:
     return [
         f"{call.name} cuts each batch of {batch} windows into chunks of {size}, which leaves one window over: it takes "
         "its statistics in training from itself alone. Choose a size that divides the batch."
-    ]
-
-
-def _accumulation(call: Call, accumulation: int) -> list[str]:
-    """Warn of gradients added up over batches that are normalised apart."""
-    if accumulation <= 1 or not isinstance(call.layer, _OF_BATCH):
-        return []
-    return [
-        f"gradients are added up over {accumulation} batches, yet {call.name} normalises each of them alone and "
-        f"updates its averages {accumulation} times a step: for it that is not one larger batch."
     ]
 
 

@@ -23,6 +23,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from har.errors import unknown
 from har.norms.convolve import convolve
 
 RECTIFIER_GAIN = math.sqrt(2 / (1 - 1 / math.pi))
@@ -39,13 +40,18 @@ class Convolution(nn.Conv2d):
         filters: Output channels F.
         kernel: Samples k that a filter sees.
         bias: Whether to add a bias.
-        transform: ``plain``, ``centred``, ``standardised`` or ``scaled``.
+        transform: One of `TRANSFORMS`.
+
+    Raises:
+        UsageError: When the transform is not known.
 
     Attributes:
         gain: For ``scaled``, float (filters): the learned g of the module's docstring.
     """
 
     def __init__(self, channels: int, filters: int, kernel: int, bias: bool, transform: str = "plain") -> None:
+        if transform not in TRANSFORMS:
+            raise unknown("transform of weights", transform, TRANSFORMS)
         super().__init__(channels, filters, (kernel, 1), bias=bias)
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
         self.transform = transform

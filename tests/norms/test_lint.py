@@ -29,8 +29,8 @@ def convolution(bias: bool = False) -> nn.Module:
     return nn.Conv2d(6, 6, (1, 1), bias=bias)
 
 
-def found(*layers: nn.Module, batch: int = 8, accumulation: int = 1, scaled: bool = True) -> list[str]:
-    return lint(Network(*layers), torch.zeros(1, 20, 6), batch=batch, accumulation=accumulation, scaled=scaled)
+def found(*layers: nn.Module, batch: int = 8, scaled: bool = True) -> list[str]:
+    return lint(Network(*layers), torch.zeros(1, 20, 6), batch=batch, scaled=scaled)
 
 
 @pytest.mark.parametrize("placement", ["none", "input", "input_scalar", "first", "every", "last", "input_every"])
@@ -89,12 +89,6 @@ def test_a_last_chunk_of_one_window(kind: str, doubtful: int) -> None:
 
     assert warnings(2, 9) == warnings(4, 9) == warnings(8, 9) == doubtful
     assert warnings(3, 9) == warnings(4, 10) == warnings(9, 9) == warnings(16, 9) == 0
-
-
-def test_gradients_added_up_over_batches_that_are_normalised_apart() -> None:
-    assert any("added up over 4 batches" in text for text in found(convolution(), norm("batch"), accumulation=4))
-    assert not found(convolution(), norm("batch"), accumulation=1)
-    assert not found(convolution(), norm("layer"), accumulation=4)
 
 
 @pytest.mark.parametrize(

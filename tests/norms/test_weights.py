@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from har.errors import UsageError
 from har.norms.weights import RECTIFIER_GAIN, TRANSFORMS, Convolution, clip_adaptively
 
 
@@ -79,6 +80,11 @@ def test_a_filter_of_equal_weights_is_no_number_that_spreads(transform: str) -> 
     assert layer.used_weight().isfinite().all()
     assert layer.weight.grad is not None
     assert layer.weight.grad.isfinite().all()
+
+
+def test_an_unknown_transform_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"(?s)centerd.*centred"):
+        convolution("centerd")
 
 
 def test_only_scaled_weights_have_a_gain() -> None:
