@@ -85,15 +85,37 @@ def inner_folds(outer: Fold, count: int, study_seed: int) -> list[Fold]:
         LeakageError: A test subject of the fold is in an inner fold.
     """
     seed = derive_seed(study_seed, "inner folds", outer.name)
-    try:
-        dealt = grouped_k_fold([*outer.train, *outer.validation], count, len(outer.validation), seed)
-    except UsageError as error:
-        error.add_note(f"inner folds of fold {outer.name}, to tune on its training and validation subjects")
-        raise
+    everybody, validating = [*outer.train, *outer.validation], len(outer.validation)
+    if not _is_possible(len(everybody), count, validating):
+        raise _too_few(outer.name, len(everybody), count, validating)
+    dealt = grouped_k_fold(everybody, count, validating, seed)
     inner = [replace(fold, name=f"{outer.name}.{number}") for number, fold in enumerate(dealt)]
     for fold in inner:
         require_apart(outer, [*fold.train, *fold.validation, *fold.test], fold.name)
     return inner
+
+
+def _is_possible(subjects: int, count: int, validating: int) -> bool:
+    """Return whether inner folds of some subjects leave somebody to train in each."""
+    return 2 <= count <= subjects and validating >= 1 and math.ceil(subjects / count) + validating < subjects
+
+
+def _too_few(fold: str, subjects: int, count: int, validating: int) -> UsageError:
+    """Build the error for inner folds that the subjects of a fold do not suffice for, with those that they would."""
+    what = (
+        f"fold {fold} leaves {subjects} subjects beside its test subjects: too few for tune.inner_folds {count}, each"
+        f" of which holds out up to {math.ceil(subjects / max(count, 1))}, validates on {validating}"
+        " (protocol.validation_subjects) and trains on the rest."
+    )
+    fewer = [(number, parts) for number in range(validating, 0, -1) for parts in range(2, subjects + 1)]
+    possible = next((pair for pair in fewer if _is_possible(subjects, pair[1], pair[0])), None)
+    if possible is None:
+        return UsageError(what, "No inner folds are possible with fewer than 3 of them: tune on a larger data set.")
+    return UsageError(
+        what,
+        f"Possible here: tune.inner_folds: {possible[1]} with protocol.validation_subjects: {possible[0]}, in a copy of"
+        " the study file.",
+    )
 
 
 def inner_folds_of(tuning: Tuning) -> list[Fold]:

@@ -47,8 +47,26 @@ def test_inner_folds_deal_everybody_but_the_test_subjects(subjects, tested, vali
 
 
 def test_too_few_subjects_for_inner_folds_are_refused_with_the_folds_name():
-    with pytest.raises(UsageError, match="inner folds of fold a"):
+    with pytest.raises(UsageError, match="fold a leaves 2 subjects") as refusal:
         inner_folds(Fold("a", ("1",), ("2",), ("3",)), 2, 0)
+    assert "No inner folds are possible" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("trains", "validates", "count", "possible"),
+    [(1, 2, 2, (3, 1)), (1, 3, 2, (4, 2)), (3, 2, 1, (3, 2)), (2, 2, 9, (4, 2)), (0, 3, 2, (3, 1))],
+)
+def test_what_would_be_possible_is_named_and_is_possible(trains, validates, count, possible):
+    """Of four subjects, as in OPPORTUNITY, one tests and three are left: the first case."""
+    names = [str(number) for number in range(trains + validates)]
+    with pytest.raises(UsageError) as refusal:
+        inner_folds(Fold("a", tuple(names[validates:]), tuple(names[:validates]), ("t",)), count, 0)
+    said = str(refusal.value)
+    assert f"tune.inner_folds {count}" in said
+    assert f"validates on {validates} (protocol.validation_subjects)" in said
+    assert f"tune.inner_folds: {possible[0]} with protocol.validation_subjects: {possible[1]}" in said
+    fold = Fold("a", tuple(names[possible[1] :]), tuple(names[: possible[1]]), ("t",))
+    assert all(one.train for one in inner_folds(fold, possible[0], 0))
 
 
 def test_a_test_subject_in_a_trial_fails_the_study():
@@ -162,6 +180,6 @@ def test_names_of_variants_at_their_own_values_come_last():
 
 def test_a_fold_of_few_subjects_is_refused_before_anything_is_run(tmp_path, data_root):
     path = write_study(tmp_path, [fold("1", train=("4",))], tune=TUNE)
-    with pytest.raises(UsageError, match="inner folds of fold subject-1"):
+    with pytest.raises(UsageError, match=r"fold subject-1 leaves 2 subjects .* too few for tune\.inner_folds 2"):
         make_plan(load_study(path), Options(root=data_root, runs=tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
