@@ -62,6 +62,10 @@ _OWNED: dict[str, tuple[Any, ...]] = {
     "reload_dataloaders_every_n_epochs": (None, 0),
     "num_nodes": (None, 1),
 }
+_INSTEAD = {  # what serves the purpose of a key that a run owns, where that is not plain
+    "accumulate_grad_batches": "For larger batches use data.batch_size; how many windows a norm takes its statistics "
+    "from is model.norm.options.size.",
+}
 _KNOWN_WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning issue 21326: its own use of torch's pytree
     r".*does not have many workers",  # gathering in the process is faster than worker processes (docs/architecture.md)
@@ -185,7 +189,7 @@ def complete(arguments: list[str]) -> dict[str, Any]:
         if config["trainer"].pop(key, None) not in neutral:
             raise UsageError(
                 f"trainer.{key} cannot be set: a run decides it itself.",
-                "The budget is trainer.max_steps, the folder --out, the log metrics.jsonl.",
+                _INSTEAD.get(key, "The budget is trainer.max_steps, the folder --out, the log metrics.jsonl."),
             )
     if config["threads"] < 1:
         raise UsageError(f"threads {config['threads']} is not a positive number.", "1 is the default.")

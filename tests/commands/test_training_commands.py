@@ -181,7 +181,11 @@ def test_predict_names_an_activity_for_every_window(run: Path, har: Har, tmp_pat
         (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.accelerator", "gpu"), 2, "gpu backend"),
         (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.accelerator", "cudaa"), 2, "cudaa"),
         (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.devices", "0"), 2, "trainer settings"),
-        (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.accumulate_grad_batches", "2"), 2, "accumulate"),
+        (
+            ("fit", "--config", "small.yaml", "--out", "x1", "--trainer.accumulate_grad_batches", "2"),
+            2,
+            "data.batch_size",
+        ),
         (("fit", "--config", "small.yaml", "--out", "x1", "--trainer.max_steps", "25"), 2, "no multiple"),
         (
             ("fit", "--config", "small.yaml", "--out", "x1", "--data.activities", "[pendulum]"),
