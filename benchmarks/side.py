@@ -50,9 +50,17 @@ def plain_step(placement: str, pool: tuple[int, ...]) -> Step:
 
 
 @functools.cache
-def har_step(placement: str, pool: tuple[int, ...]) -> Step:
-    """Return a training step of the project. It scales its input in each, the plain stack beforehand."""
-    module = HarModule(CNN(pool=list(pool)), NormPlan(placement=placement))
+def har_step(placement: str, pool: tuple[int, ...], kind: str = "batch", size: int | None = None) -> Step:
+    """Return a training step of the project. It scales its input in each, the plain stack beforehand.
+
+    Args:
+        placement: Where norms stand.
+        pool: Pooling behind each convolution.
+        kind: Kind of the norms.
+        size: Windows of a chunk, for a kind that cuts batches.
+    """
+    plan = NormPlan(kind, placement, options={} if size is None else {"size": size})
+    module = HarModule(CNN(pool=list(pool)), plan)
     names = {"channels": list("abcdef"), "samples": SAMPLES, "activities": list("abcdefg")}
     module.build(names, torch.zeros(CHANNELS), torch.ones(CHANNELS))
     x, y = torch.randn(WINDOWS, SAMPLES, CHANNELS), torch.randint(0, ACTIVITIES, (WINDOWS,))
@@ -82,6 +90,12 @@ def product() -> Step:
     return multiply
 
 
+def _step(make: Callable[..., Step], task: dict[str, Any]) -> Step:
+    """Return the training step that a task asks for; kinds of norm, where it names them, are the project's."""
+    kinds = {name: task[name] for name in ("kind", "size") if name in task}
+    return make(task["placement"], tuple(task["pool"]), **kinds)
+
+
 def main() -> None:
     """Answer tasks until stdin ends."""
     make = {"plain": plain_step, "har": har_step}[sys.argv[1]]
@@ -91,7 +105,7 @@ def main() -> None:
     for line in sys.stdin:
         task = json.loads(line)
         torch.set_num_threads(task["threads"])
-        action = product() if task["what"] == "products" else make(task["placement"], tuple(task["pool"]))
+        action = product() if task["what"] == "products" else _step(make, task)
         action()  # so that its own first call is not counted
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(task["count"]):

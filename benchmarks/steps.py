@@ -1,4 +1,4 @@
-"""Times a training step beside the plain stack's, and beside the rate of matrix products: python -m benchmarks.steps.
+"""Times a training step beside a plain stack's, beside matrix products and batch norm's: python -m benchmarks.steps.
 
 What is compared, and why, stands in benchmarks/README.md.
 """
@@ -19,6 +19,12 @@ from benchmarks.timing import Comparison, compare
 
 _POOLS = {"pooling 4, 2, 1": (4, 2, 1), "no pooling": (1, 1, 1)}
 _PLACEMENTS = ("none", "first", "every")
+# Kinds of norm behind every convolution, each with its chunk, beside batch norm there
+_KINDS: dict[str, dict[str, Any]] = {
+    "mabn": {"kind": "mabn"},
+    "mabn, chunks of 2": {"kind": "mabn", "size": 2},
+    "ghost_batch, chunks of 2": {"kind": "ghost_batch", "size": 2},
+}
 _STEPS_S = 0.3  # of steps in one timing, roughly
 _STEP_MS = {"pooling 4, 2, 1": 10, "no pooling": 40}
 
@@ -53,7 +59,7 @@ class Side:
 
 
 def measure(repeats: int = 15) -> dict[str, Comparison]:
-    """Time every network in turn, print a table and return the ratios by name."""
+    """Time every network in turn, print tables and return the ratios by name."""
     sides = {"plain": Side.start("plain"), "har": Side.start("har")}
     found: dict[str, Comparison] = {}
     print(f"{'training step, one thread':34}{'plain ms':>9}{'har ms':>8}{'times as fast':>22}{'of matrix rate':>22}")
@@ -66,6 +72,7 @@ def measure(repeats: int = 15) -> dict[str, Comparison]:
                 found |= {f"step: {name}": speed, f"matrix rate: {name}": rate}
                 milliseconds = [speed.sides[side]["ms"] for side in ("plain", "har")]
                 print(f"{name:34}{milliseconds[0]:9.2f}{milliseconds[1]:8.2f}{speed!s:>22}{rate!s:>22}")
+        found |= _kinds(sides["har"], repeats)
     finally:
         for side in sides.values():
             side.stop()
@@ -100,8 +107,31 @@ def _network(
     return speed, compare(rates, products, "of the rate of matrix products", matrix=matrix, har=own)
 
 
+def _kinds(side: Side, repeats: int) -> dict[str, Comparison]:
+    """Time a step of each kind of norm in turn with one of batch norm, print the ratios and return them."""
+    print(f"\n{'training step, every':34}{'ms':>9}{'':8}{'of batch norm':>22}")
+    found: dict[str, Comparison] = {}
+    for pooling, pool in _POOLS.items():
+        seconds: dict[str, list[float]] = {name: [] for name in ("batch", *_KINDS)}
+        count = max(round(_STEPS_S * 1000 / _STEP_MS[pooling]), 1)
+        for repeat in range(repeats + 1):
+            for name, values in seconds.items():
+                _, cpu = side.time("steps", count, placement="every", pool=pool, **_KINDS.get(name, {}))
+                if repeat:
+                    values.append(cpu)
+        middles = {name: round(1e3 * statistics.median(values), 3) for name, values in seconds.items()}
+        for name in _KINDS:
+            sides = {
+                kind: {"does": f"{kind} behind every convolution", "ms": middles[kind]} for kind in ("batch", name)
+            }
+            ratio = compare(seconds[name], seconds["batch"], "of a step with batch norm, processor time", **sides)
+            found[f"step of {name}: {pooling}"] = ratio
+            print(f"{name + ', ' + pooling:43}{middles[name]:.2f}{'':8}{ratio!s:>22}")
+    return found
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15, help="timings of each")
     measure(parser.parse_args().repeats)
