@@ -149,8 +149,8 @@ def conduct(
         runner: ``module:function`` that makes a run.
 
     Returns:
-        The plan with all that the trials have chosen, and the runs that failed, in the order of the plan, each with its
-        error.
+        The plan with all that the trials have chosen, and the runs that failed, each with its error: first those that
+        had diverged before, which are not tried again, then the others in the order of the plan.
 
     Raises:
         UsageError: The study folder was begun with other folds, or a run folder holds something else.
@@ -165,7 +165,7 @@ def conduct(
     save_plan(found.plan)
     try:
         tried = found.to_do()
-        failures = _make(found.plan, tried, progress, logs=logs, **pool)
+        failures = _diverged(found) + _make(found.plan, tried, progress, logs=logs, **pool)
         if found.plan.awaiting:
             found = survey(found.plan)
             save_plan(found.plan)
@@ -198,7 +198,17 @@ def _make(
 
     outcomes = execute(tasks, on_finish=report, on_tick=progress.tick, **pool)
     errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error is not None}
-    return [(run, errors[folder]) for folder, run in runs.items() if folder in errors and not has_diverged(run)]
+    failed = [(run, errors[folder]) for folder, run in runs.items() if folder in errors]
+    return [(run, error) for run, error in failed if not (isinstance(run, Trial) and has_diverged(run))]
+
+
+def _diverged(found: Survey) -> list[tuple[PlannedRun, str]]:
+    """Return the runs, trials apart, whose training diverged at an earlier start, each with its error."""
+    return [
+        (run, str((read_record(run.folder) or {}).get("error") or "training diverged"))
+        for run, state in found.pairs()
+        if state is State.DIVERGED and not isinstance(run, Trial)
+    ]
 
 
 def finished(plan: Plan) -> tuple[int, int]:

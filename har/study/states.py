@@ -18,7 +18,7 @@ from har.evaluation.predictions import predictions_file
 from har.evaluation.probes import PROBES
 from har.evaluation.scores import scores_file
 from har.norms.inferences import RUNNING
-from har.study.runs import PlannedRun, Trial
+from har.study.runs import PlannedRun
 from har.windows.splits import Fold
 
 _SHOWN_KEYS = 5
@@ -38,7 +38,8 @@ class State(enum.StrEnum):
     LACKING: finished likewise, but without some of the inferences asked for; these are predicted, nothing is trained.
     CUT_OFF: interrupted; goes on from its last checkpoint.
     FAILED: ended with an error; is made again from the start.
-    DIVERGED: a trial whose training diverged, as it would again: that is its outcome.
+    DIVERGED: training diverged with the configuration, data and split asked for, as it would again. Of a trial that is
+        the outcome; any other run is reported as failed at every start, and made again when its folder is deleted.
     MISSING: not begun, or nothing of use is left of it.
     """
 
@@ -94,14 +95,14 @@ def _state(run: PlannedRun, identity: Identity) -> State:
             return State.DAMAGED
         return State.LACKING if lacking(run) else State.DONE
     if record["status"] == "failed":
-        return State.DIVERGED if has_diverged(run) and not differing else State.FAILED
+        return State.DIVERGED if record.get("diverged") is True and not differing else State.FAILED
     resumable = not (differing or other_probes) and _is_whole(run.folder / "checkpoints" / "last.ckpt")
     return State.CUT_OFF if resumable else State.MISSING
 
 
 def has_diverged(run: PlannedRun) -> bool:
-    """Return whether a run is a trial whose training diverged, which is an outcome and no failure."""
-    return isinstance(run, Trial) and (read_record(run.folder) or {}).get("diverged") is True
+    """Return whether the training of a run diverged, by its record."""
+    return (read_record(run.folder) or {}).get("diverged") is True
 
 
 def lacking(run: PlannedRun) -> list[str]:

@@ -129,6 +129,22 @@ def test_a_failed_run_stops_no_other_and_is_made_again_at_the_next_start(plan):
     assert calls(plan) == ["every/subject-1/repeat-0 begun"]
 
 
+def test_a_run_that_diverged_is_reported_at_every_start_and_made_again_when_its_folder_is_deleted(plan):
+    order(plan, **{"every__subject-1__repeat-0": "diverge"})
+    failed, _ = go(plan)
+    assert failed == ["every/subject-1/repeat-0"]
+    calls(plan)
+    order(plan)
+    assert go(plan)[0] == failed
+    assert (calls(plan), survey(plan).left) == ([], 0)
+    run = next(run for run in plan.runs if name(plan, run) == failed[0])
+    other = replace(plan, runs=tuple(replace(r, config={**r.config, "more": 1}) if r is run else r for r in plan.runs))
+    assert survey(other).left == 1  # other settings may not diverge
+    shutil.rmtree(run.folder)
+    assert go(plan)[0] == []
+    assert calls(plan) == [f"{failed[0]} begun"]
+
+
 def test_a_killed_worker_loses_its_run_alone(plan):
     order(plan, **{"none__subject-2__repeat-0": "die"})
     assert go(plan)[0] == ["none/subject-2/repeat-0"]
