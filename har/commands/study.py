@@ -109,8 +109,10 @@ def _show(plan: Plan, jobs: int) -> int:
     from har.study.rehearsal import rehearse
 
     found = survey(plan)
-    warnings = rehearse(found)
-    print("\n".join([listing(found, jobs), *warnings]))
+    rehearsed = rehearse(found)
+    print("\n".join([listing(found, jobs), *rehearsed.failing]))
+    for sentence in rehearsed.doubts:
+        _say(f"har: {sentence}")
     return 0
 
 
@@ -124,8 +126,9 @@ def _run(plan: Plan, jobs: int) -> int:
     try:
         with termination_as_interrupt(), study_lock(plan.folder) as lock:
             found = survey(plan)
-            warnings = rehearse(found)
-            _announce(found, jobs, warnings)
+            rehearsed = rehearse(found)
+            found = dataclasses.replace(found, plan=dataclasses.replace(found.plan, doubts=rehearsed.doubts))
+            _announce(found, jobs, [*rehearsed.failing, *rehearsed.doubts])
             plan, failures = conduct(found, jobs=jobs, stream=sys.stderr, locked=lock)
             try:
                 uncounted = _judge(plan)
@@ -144,11 +147,17 @@ def _name(failures: list[tuple[PlannedRun, str]], plan: Plan) -> None:
     """Say which runs failed and why; runs that failed for one reason are listed together."""
     if not failures:
         return
+    from har.study.states import has_diverged
+
     reasons: dict[str, list[str]] = {}
     for run, error in failures:
         reasons.setdefault(error, []).append("/".join(run.label.split()))
     total = len(plan.work) + len(plan.awaiting)
-    _say(f"har: {len(failures)} of {total} runs failed; the same command tries them again.")
+    diverged = sum(has_diverged(run) for run, _ in failures)
+    again = "the same command tries them again" if diverged < len(failures) else "they are not tried again"
+    if diverged:
+        again += f" ({diverged} diverged, as they would again: to make such a run again, delete its folder)"
+    _say(f"har: {len(failures)} of {total} runs failed; {again}.")
     for error, labels in reasons.items():
         _say(f"  {', '.join(labels)}:\n    " + error.replace("\n", "\n    "))
     _say(f"  What their workers printed: {plan.folder / 'logs'}")
@@ -184,7 +193,7 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
         time = duration(found.left_s(jobs))
         _say(f"{found.total - left} done, {left} to run, {min(jobs, left)} at a time, about {time}.")
     else:
-        _say("All of them are done; there is nothing to run.")
+        _say("All of them have ended; there is nothing to run.")
     for sentence in [*of_data_set(plan), *form_change(plan), *damages(found), *additions(found), *warnings]:
         _say(f"har: {sentence}")
 

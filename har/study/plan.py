@@ -53,6 +53,7 @@ class Plan:
             and only where it has been chosen (`har.study.tuning.settle`).
         options: What was asked for beside the study file.
         tuning: What is tuned, with its trials, if anything is.
+        doubts: What is doubtful about the networks of its variants, in sentences (`har.study.rehearsal`).
     """
 
     study: Study
@@ -62,6 +63,7 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     options: Options
     tuning: Tuning | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def work(self) -> tuple[PlannedRun, ...]:

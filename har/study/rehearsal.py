@@ -9,6 +9,8 @@ folds, which lie in a temporary file: a rehearsal writes nothing that stays.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from har.errors import HarError
 from har.study.conduct import Survey
 from har.study.plan import Plan
 from har.study.runs import PlannedRun, Trial
+from har.study.states import State, read_record
 from har.study.trials import INNER_FOLDS, inner_folds_of
 from har.windows.splits import save_folds
 
@@ -25,14 +28,27 @@ if TYPE_CHECKING:
     from har.training.module import HarModule
 
 
-def rehearse(found: Survey) -> list[str]:
-    """Find the runs that are not done and could not begin.
+@dataclass(frozen=True)
+class Rehearsed:
+    """What a rehearsal found.
+
+    Attributes:
+        failing: One sentence for each reason for which some runs will fail while others of their variant can be made.
+        doubts: One sentence for each thing that is doubtful about a network, with the variants that it is said of.
+    """
+
+    failing: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def rehearse(found: Survey) -> Rehearsed:
+    """Find the runs that are not done and could not begin, and what is doubtful about the network of each variant.
 
     Args:
         found: The plan, held against the disk.
 
     Returns:
-        One sentence for each fold some of whose runs will fail while others of their variant can be made.
+        What was found. Doubts of a variant whose runs have all been made are those that their records hold.
 
     Raises:
         HarError: No run of a variant could begin; the error of its first one, with the variant's name.
@@ -51,7 +67,23 @@ def rehearse(found: Survey) -> list[str]:
     inner = [fold.name for fold in inner_folds_of(found.plan.tuning)] if found.plan.tuning else []
     for what, folds in (("runs", outer), ("trials", inner)):
         _refuse(what, folds, found.plan.study.names, failures)
-    return _sentences(failures)
+    return Rehearsed(tuple(_sentences(failures)), tuple(_doubts(found, rehearsal.doubts)))
+
+
+def _doubts(found: Survey, built: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what is doubtful, each sentence once with its variants, in the order of the study."""
+    known: dict[str, Sequence[str]] = {}
+    for run, state in found.pairs():
+        if run.variant in built:
+            known[run.variant] = built[run.variant]
+        elif state is State.DONE and not isinstance(run, Trial):
+            own = (read_record(run.folder) or {}).get("warnings", [])  # with what single runs were warned of
+            known[run.variant] = [doubt for doubt in known.get(run.variant, own) if doubt in own]
+    variants: dict[str, list[str]] = {}
+    for name, doubts in known.items():
+        for doubt in dict.fromkeys(doubts):
+            variants.setdefault(doubt, []).append(name)
+    return [f"Variant{'s' * (len(names) > 1)} {', '.join(names)}: {doubt}" for doubt, names in variants.items()]
 
 
 def _refuse(what: str, folds: list[str], variants: list[str], failures: dict[tuple[str, str], HarError]) -> None:
@@ -88,7 +120,7 @@ def _sentences(failures: dict[tuple[str, str], HarError]) -> list[str]:
 
 
 class _Rehearsal:
-    """Networks by variant, and which of them have been built.
+    """Networks by variant, and what is doubtful about those that have been built.
 
     Args:
         inner_folds: Where trials find their folds; a study that was not begun has no such file yet.
@@ -97,7 +129,7 @@ class _Rehearsal:
     def __init__(self, inner_folds: Path) -> None:
         self._inner_folds = inner_folds
         self._parts: dict[str, tuple[HarModule, dict[str, Any]]] = {}
-        self._built: set[str] = set()
+        self.doubts: dict[str, list[str]] = {}
 
     def check(self, run: PlannedRun, set_up: dict[str, HarDataModule]) -> None:
         """Do what a run does before its first step; raises what it would raise.
@@ -118,12 +150,11 @@ class _Rehearsal:
             set_up[key] = data
         data = set_up[key]
         training_batches(len(data.train), data.batch_size, 1, 0)
-        if run.variant not in self._built:
-            self._build(run, data)
-            self._built.add(run.variant)
+        if run.variant not in self.doubts:
+            self.doubts[run.variant] = self._build(run, data)
 
-    def _build(self, run: PlannedRun, data: HarDataModule) -> None:
-        """Build the network and the trainer of a variant."""
+    def _build(self, run: PlannedRun, data: HarDataModule) -> list[str]:
+        """Build the network and the trainer of a variant; return what is doubtful about the network."""
         from har.training.cli import parts
         from har.training.run import trainer_of
 
@@ -131,5 +162,6 @@ class _Rehearsal:
             module, _, settings = parts(run.config)
             self._parts[run.variant] = module, settings
         module, settings = self._parts[run.variant]
-        module.build(data.recipe(), *data.training_moments())
+        doubts = module.doubts(data)
         trainer_of(run.folder, dict(settings), run.label)
+        return doubts

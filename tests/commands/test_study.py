@@ -112,6 +112,22 @@ def test_runs_of_other_settings_are_refused_with_exit_code_2(arguments, finished
     assert saved["overrides"] == {}
 
 
+def test_a_run_that_diverged_is_named_at_every_start_and_not_made_again(data_root, tmp_path, capsys):
+    path = write_study(tmp_path, [fold("1"), fold("2")])
+    quick = ("model.learning_rate=1.0e+30", "data.step_s=1.0", "trainer.max_steps=4", "trainer.val_check_interval=2")
+    words = ["study", str(path), "--root", str(data_root), "--runs", str(tmp_path / "runs"), "--jobs", "1"]
+    words += [word for setting in quick for word in ("--set", setting)]
+    assert main(words) == 1
+    first = capsys.readouterr().err
+    assert "har: 4 of 4 runs failed; they are not tried again (4 diverged, as they would again" in first
+    records = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    assert main(words) == 1
+    again = capsys.readouterr().err
+    assert "there is nothing to run" in again
+    assert first[first.index("har: 4 of 4") :] == again[again.index("har: 4 of 4") :]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == records
+
+
 def test_a_failed_run_is_named_with_its_reason_and_exit_code_1(data_root, tmp_path, capsys):
     # Windows of one training subject do not fill a batch of 96; those of four subjects do.
     path = write_study(tmp_path, [fold("1"), fold("2", train=("4",))])

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from har.errors import UsageError
+from har.files import write_json
 from har.study.conduct import Survey
 from har.study.definition import load_study
 from har.study.plan import Options, make_plan
-from har.study.rehearsal import rehearse
+from har.study.record import record
+from har.study.rehearsal import Rehearsed, rehearse
 from har.study.states import State
 from tests.study.small import fold, write_study
 
@@ -31,7 +33,7 @@ def survey_of(
 
 
 def test_a_study_that_can_be_run_is_passed_over_without_a_word(tmp_path, data_root):
-    assert rehearse(survey_of(tmp_path, data_root)) == []
+    assert rehearse(survey_of(tmp_path, data_root)) == Rehearsed((), ())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,8 @@ def without_pendulum(data_root: Path, place: Path) -> Path:
 
 def test_a_fold_that_lacks_an_activity_is_said_and_stops_no_other(tmp_path, data_root):
     root = without_pendulum(data_root, tmp_path / "data")
-    warnings = rehearse(survey_of(tmp_path / "study", root, [fold("1"), fold("2", train=("4", "5")), fold("3")]))
+    found = survey_of(tmp_path / "study", root, [fold("1"), fold("2", train=("4", "5")), fold("3")])
+    warnings = rehearse(found).failing
     assert len(warnings) == 1
     assert warnings[0] == (
         "none/subject-2, every/subject-2 will fail: no training subject of fold subject-2 of spar shows the activity "
@@ -105,13 +108,13 @@ def test_a_fold_that_fails_refuses_no_study_of_which_other_folds_are_done(tmp_pa
     root = without_pendulum(data_root, tmp_path / "data")
     found = survey_of(tmp_path / "study", root, [fold("1"), fold("2", train=("4", "5")), fold("3")])
     states = tuple(State.FAILED if run.fold.name == "subject-2" else State.DONE for run in found.plan.runs)
-    assert len(rehearse(replace(found, states=states))) == 1
+    assert len(rehearse(replace(found, states=states)).failing) == 1
 
 
 def test_a_finished_study_is_not_rehearsed(tmp_path, data_root, monkeypatch):
     found = survey_of(tmp_path, data_root)
     monkeypatch.setattr("har.training.datamodule.HarDataModule.setup", lambda self: pytest.fail("was set up"))
-    assert rehearse(replace(found, states=(State.DONE,) * len(found.states))) == []
+    assert rehearse(replace(found, states=(State.DONE,) * len(found.states))) == Rehearsed((), ())
 
 
 def test_data_are_set_up_once_for_each_fold_and_a_network_built_once_for_each_variant(tmp_path, data_root, monkeypatch):
@@ -124,6 +127,27 @@ def test_data_are_set_up_once_for_each_fold_and_a_network_built_once_for_each_va
         monkeypatch.setattr(owner, method, lambda *a, o=original, m=method: (made.append(m), o(*a))[1])
     rehearse(survey_of(tmp_path, data_root, repeats=2))
     assert (made.count("setup"), made.count("build")) == (3, 2)
+
+
+def test_what_is_doubtful_of_a_network_is_said_once_with_its_variants(tmp_path, data_root):
+    """Before a run is made, from the network; when all are made, from what every record of the variant holds."""
+    raw = {"model.norm.placement": "input", "model.norm.kind": "instance"}
+    variants = {"none": {"model.norm.placement": "none"}, "raw": raw, "slow": {**raw, "model.learning_rate": 0.001}}
+    contrasts = [{"a": "raw", "b": "none", "primary": True}]
+    plan = make_plan(
+        load_study(write_study(tmp_path, variants=variants, contrasts=contrasts)),
+        Options(root=data_root, runs=tmp_path / "runs"),
+    )
+    found = Survey(plan, (State.MISSING,) * len(plan.runs), 1.0, "")
+    (doubt,) = rehearse(found).doubts
+    assert doubt.startswith("Variants raw, slow: ")
+    assert "normalises each window by itself with no activation in front" in doubt
+    sentence = doubt.removeprefix("Variants raw, slow: ")
+    for number, run in enumerate(plan.runs):
+        own = [] if run.variant == "none" else [sentence, f"{number} steps were left out."]
+        write_json(run.folder / "run.json", {"status": "done", "warnings": own})
+    assert rehearse(replace(found, states=(State.DONE,) * len(found.states))).doubts == (doubt,)
+    assert doubt in record(replace(plan, doubts=(doubt,)))["notes"]
 
 
 def test_a_rehearsal_writes_nothing(tmp_path, data_root, monkeypatch):

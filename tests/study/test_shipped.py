@@ -47,7 +47,7 @@ def test_every_run_of_a_shipped_study_could_begin_on_another_data_set(path: Path
     found = survey(make_plan(three, options))
     assert {round(run.config["data"]["window_s"] * 50) for run in found.plan.work} == {128}
     # Inner folds, which tuning makes, may lack an activity of so small a fake.
-    assert [sentence for sentence in rehearse(found) if re.search(r"/fold-\d+[, ]", sentence)] == []
+    assert [sentence for sentence in rehearse(found).failing if re.search(r"/fold-\d+[, ]", sentence)] == []
 
 
 def test_the_short_form_of_the_main_study_is_forty_runs_of_spar_and_the_whole_crosses_placement_with_scaling() -> None:

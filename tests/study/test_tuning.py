@@ -227,7 +227,7 @@ def test_a_run_that_diverged_is_a_failure_and_no_trial(plan):
     order(plan, {"every/subject-2/repeat-0": "diverge"})
     _, failures = go(plan)
     assert failures == ["every/subject-2/repeat-0"]
-    assert Counter(survey(plan).states)[State.FAILED] == 1
+    assert Counter(survey(plan).states)[State.DIVERGED] == 1
 
 
 def test_where_every_value_diverged_there_is_no_own_run_and_it_is_said(plan):
@@ -337,7 +337,7 @@ def test_a_dry_run_counts_trials_and_own_runs_and_writes_nothing(plan, tmp_path)
     assert "every-own  subject-3  repeat-0  waits for its trials" in text
     assert "every  model.learning_rate=0.0003  6 trials  6 missing" in text
     assert f"0 of {RUNS + TRIALS + OWN} runs and trials are done" in text
-    assert rehearse(survey(plan)) == []
+    assert rehearse(survey(plan)).failing == ()
     assert not (tmp_path / "runs").exists()
     order(plan, {"trials/every/0.03/subject-2.1": "refuse", "trials/every/0.03/subject-2.0": "diverge"})
     go(plan)
@@ -350,7 +350,7 @@ def test_a_dry_run_counts_trials_and_own_runs_and_writes_nothing(plan, tmp_path)
 def test_trials_that_could_not_begin_are_said_before_anything_is_run(tmp_path, data_root):
     path = write_study(tmp_path, [fold("1"), fold("2", train=("4", "5", "6"))], tune=TUNE, contrasts=CONTRASTS)
     plan = make_plan(load_study(path), Options(root=data_root, overrides={"data.batch_size": 100}))
-    text = " ".join(rehearse(survey(plan)))  # inner folds that train on one subject have fewer windows
+    text = " ".join(rehearse(survey(plan)).failing)  # inner folds that train on one subject have fewer windows
     assert "will fail: a batch of 100 is larger than the" in text
     assert "none/subject-2.0" in text
     assert "every/subject-2.1" in text
