@@ -115,10 +115,10 @@ def _decision_steps(
     """Return when the decision changes on the common axis, and to which code: K is unpredicted."""
     start_N = predictions["start_s"].to_numpy() + offset_R[place_N]
     order = np.argsort(start_N, kind="stable")
-    start_N, place_N = start_N[order], place_N[order]
+    start_N = start_N[order]
     end_N = start_N + float((predictions["end_s"] - predictions["start_s"]).max())
     code_N = codes_of(predictions["prediction"], activities)[order]
-    meets_N = np.append(False, (start_N[1:] <= end_N[:-1] + TIME_TOLERANCE_S) & (place_N[1:] == place_N[:-1]))
+    meets_N = np.append(False, start_N[1:] <= end_N[:-1] + TIME_TOLERANCE_S)  # recordings lie too far apart to meet
     midway_N = np.append(0.0, (end_N[:-1] + start_N[1:]) / 2)  # between the centres of two windows of one length
     begins_N = ~meets_N | np.append(True, code_N[1:] != code_N[:-1])
     ends_N = ~np.append(meets_N[1:], False)

@@ -104,6 +104,12 @@ def test_predictions_of_one_activity_throughout_are_said_and_their_agreement_is_
     assert not [note for note in score_run(run)["notes"] if "predicted as" in note]
 
 
+def test_one_activity_that_is_predicted_rightly_throughout_is_no_suspicion(run, tmp_path):
+    scores = _alone(run, tmp_path, lambda frame: frame[(frame["truth"] == "walk") & (frame["prediction"] == "walk")])
+    assert not [note for note in scores["notes"] if "predicted as" in note]
+    assert scores["worst_activity"] is None
+
+
 def test_one_subject_has_no_intervals_and_the_notes_say_so(run, tmp_path):
     scores = score_run(run)
     assert {row[f"{name}_interval"] for row in scores["per_activity"] for name in ("precision", "recall", "f1")} == {

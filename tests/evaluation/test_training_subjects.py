@@ -91,6 +91,15 @@ def test_what_a_smaller_number_lacks_is_said_with_the_number(study):
     assert result["contrasts"][0]["subjects"] == 7
 
 
+def test_what_the_largest_number_lacks_is_said_once(study):
+    for run in study.glob("v1/subject-3_train-4/*/run.json"):
+        run.unlink()
+    assert evaluate_study(study)["problems"] == [
+        "Run v1/subject-3_train-4/repeat-0 does not count: it was never finished (there is no run.json).",
+        "Contrast every against input rests on 6 of 7 pairs of runs, without subject 3; nothing was filled in.",
+    ]
+
+
 def test_a_number_without_any_run_leaves_its_points_empty(study):
     for run in study.glob("v*/*_train-2/*/run.json"):
         run.unlink()
