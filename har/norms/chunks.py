@@ -166,7 +166,8 @@ class _Normalise(torch.autograd.Function):
         to_weight_KC = chunk_sums((delta_NTC * centred_NTC).sum(1), size, 1)[0] * inverse_KC
         scale_KC = weight_KC * inverse_KC
         share_KC = -scale_KC / count_K[:, None]
-        centred_NTC = centred_NTC * per_window(share_KC * inverse_KC * to_weight_KC, size, windows)
-        centred_NTC = centred_NTC + per_window(share_KC * to_bias_KC, size, windows)
-        to_x_NTC = torch.addcmul(centred_NTC, delta_NTC, per_window(scale_KC, size, windows))
+        shift_N1C = per_window(share_KC * to_bias_KC, size, windows)
+        slope_N1C = per_window(share_KC * inverse_KC * to_weight_KC, size, windows)
+        to_x_NTC = torch.addcmul(shift_N1C, centred_NTC, slope_N1C)
+        to_x_NTC.addcmul_(delta_NTC, per_window(scale_KC, size, windows))
         return to_x_NTC, to_weight_KC, to_bias_KC, None, None, None, None
