@@ -168,6 +168,6 @@ class _Normalise(torch.autograd.Function):
         share_KC = -scale_KC / count_K[:, None]
         shift_N1C = per_window(share_KC * to_bias_KC, size, windows)
         slope_N1C = per_window(share_KC * inverse_KC * to_weight_KC, size, windows)
-        to_x_NTC = torch.addcmul(shift_N1C, centred_NTC, slope_N1C)
-        to_x_NTC.addcmul_(delta_NTC, per_window(scale_KC, size, windows))
+        through_moments_NTC = torch.addcmul(shift_N1C, centred_NTC, slope_N1C)
+        to_x_NTC = torch.addcmul(through_moments_NTC, delta_NTC, per_window(scale_KC, size, windows))
         return to_x_NTC, to_weight_KC, to_bias_KC, None, None, None, None
