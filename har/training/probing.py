@@ -37,7 +37,7 @@ from har.training.datamodule import HarDataModule
 from har.training.passes import BatchNorms, means, training_pass
 from har.training.recoverables import Questions
 from har.training.samples import Sample, of_each_activity, random_batches, spread
-from har.training.sensitivities import of_company, of_sensors
+from har.training.sensitivities import batch_mate_probes, sensor_probes
 from har.training.updates import last_step
 
 NETWORK = -1  # depth of what belongs to no layer
@@ -140,11 +140,12 @@ class Probing:
                     rows.add("test", source, estimation_shift(stored, expected))
             with rows.timed("sensitivity"):
                 deviation_C = self._samples["train"].x_NTC.std((0, 1))
-                for probe, at, value in of_sensors(self._network, sample, deviation_C, self._device):
+                for probe, at, value in sensor_probes(self._network, sample, deviation_C, self._device):
                     rows.add("test", None, {probe: value}, at)
                 size = self._data.batch_size
-                company = of_each_activity(self._data.store, self._data.train, size)
-                rows.add("train", None, of_company(self._network, company, size, self._seed, self._device, rewind))
+                mates = of_each_activity(self._data.store, self._data.train, size)
+                found = batch_mate_probes(self._network, mates, size, self._seed, self._device, rewind)
+                rows.add("train", None, found)
         return rows
 
     def _in_training(self, rows: Rows, rewind: Callable[[], None]) -> None:

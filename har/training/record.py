@@ -20,7 +20,7 @@ from har.windows.segment import missing_activities
 from har.windows.splits import Fold
 
 # Where a run lies, what it prints and what is measured of it while it runs do not change its result; nor does what is
-# predicted with its weights, which can be more later (`har.training.extension`).
+# predicted with its weights, which can be more later (`har.training.added_inferences`).
 _ASIDE: tuple[tuple[str, ...], ...] = (
     ("name",),
     ("data", "root"),

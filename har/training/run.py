@@ -28,12 +28,12 @@ from har.files import write_json, write_text
 from har.norms.base import skipped_updates
 from har.norms.inferences import RUNNING, check
 from har.training import provenance
+from har.training.added_inferences import add_inferences, missing_inferences
 from har.training.allocator import keep_freed_memory
 from har.training.callbacks import MetricsLog, Progress, checkpoints, read_metrics
 from har.training.checkpoint import WholeFileIO, load_checkpoint, restore
 from har.training.cli import parts
 from har.training.datamodule import HarDataModule
-from har.training.extension import add_inferences, missing_inferences
 from har.training.inference import predicted, write_test_files
 from har.training.module import MONITOR, HarModule
 from har.training.probes import Probes, ProbeSettings

@@ -15,7 +15,7 @@ from har.training.samples import Sample
 Finding = tuple[str, float, float]
 
 
-def of_sensors(network: nn.Module, sample: Sample, deviation_C: Tensor, device: torch.device) -> list[Finding]:
+def sensor_probes(network: nn.Module, sample: Sample, deviation_C: Tensor, device: torch.device) -> list[Finding]:
     """Return ``equi.gain`` and ``equi.offset``, accuracies of windows that are multiplied or shifted as a whole.
 
     Args:
@@ -39,7 +39,7 @@ def of_sensors(network: nn.Module, sample: Sample, deviation_C: Tensor, device: 
     ]
 
 
-def of_company(
+def batch_mate_probes(
     network: nn.Module, sample: Sample, size: int, seed: int, device: torch.device, rewind: Callable[[], None]
 ) -> dict[str, float]:
     """Return ``batch.sensitivity.random``, ``.activity`` and ``.subject``.

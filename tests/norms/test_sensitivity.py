@@ -1,4 +1,4 @@
-"""Gain, offset and the company of other windows: networks whose answer is known."""
+"""Gain, offset and the mates in a batch: networks whose answer is known."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_window_is_new_once_among_its_own_in_full_batches(groups: list[int
     assert sorted(seen) == list(range(len(groups)))
 
 
-def company(kind: str, training: bool = True) -> dict[str, float]:
+def with_mates(kind: str, training: bool = True) -> dict[str, float]:
     """Windows whose offset is their activity's, through a norm and the sign of the mean."""
     layer = KINDS[kind].build(2, 12, 1e-5, 0.1).train(training)
     generator = torch.Generator().manual_seed(0)
@@ -87,7 +87,7 @@ def company(kind: str, training: bool = True) -> dict[str, float]:
 
 
 def test_batch_norm_takes_from_batches_of_one_activity_what_tells_it() -> None:
-    found = company("batch")
+    found = with_mates("batch")
     assert list(found) == ["random", "activity", "subject"]
     assert found["activity"] > 3 * found["random"] > 0
     assert found["subject"] == pytest.approx(found["random"], rel=0.5)  # subjects do not differ here
@@ -95,11 +95,11 @@ def test_batch_norm_takes_from_batches_of_one_activity_what_tells_it() -> None:
 
 @pytest.mark.parametrize("kind", ["instance", "layer", "group", "filter_response", "layer_channels"])
 def test_a_norm_of_a_window_does_not_notice_the_others(kind: str) -> None:
-    assert max(company(kind).values()) < 1e-6
+    assert max(with_mates(kind).values()) < 1e-6
 
 
 def test_no_norm_notices_them_in_inference() -> None:
-    assert max(company("batch", training=False).values()) < 1e-6
+    assert max(with_mates("batch", training=False).values()) < 1e-6
 
 
 def test_a_change_is_half_the_sum_of_differences() -> None:

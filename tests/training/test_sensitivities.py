@@ -1,4 +1,4 @@
-"""Gain, offset and company of a trained network: what the columns of a run's probes are made of."""
+"""Gain, offset and batch mates of a trained network: what the columns of a run's probes are made of."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from har.training.datamodule import HarDataModule
 from har.training.record import read_run
 from har.training.run import run
 from har.training.samples import Sample, of_each_activity
-from har.training.sensitivities import of_company, of_sensors
+from har.training.sensitivities import batch_mate_probes, sensor_probes
 from har.windows.prepare import open_store
 
 CPU = torch.device("cpu")
@@ -41,16 +41,16 @@ def made(plan: NormPlan, dropout: float = 0.9) -> Classifier:
     return network
 
 
-def company(network: Classifier, sample: Sample) -> dict[str, float]:
+def with_mates(network: Classifier, sample: Sample) -> dict[str, float]:
     with unchanged(network, 0) as rewind:
-        return of_company(network, sample, 20, 1, CPU, rewind)
+        return batch_mate_probes(network, sample, 20, 1, CPU, rewind)
 
 
 def test_accuracies_are_those_of_inference_on_windows_that_were_changed() -> None:
     network, sample, deviation_C = made(NormPlan()).train(), drawn(), torch.tensor([1.0, 2.0, 3.0])
     network(sample.x_NTC)  # running statistics
     with unchanged(network, 0):
-        found = of_sensors(network, sample, deviation_C, CPU)
+        found = sensor_probes(network, sample, deviation_C, CPU)
     assert network.training
     assert [(probe, at) for probe, at, _ in found] == [
         *(("equi.gain", gain) for gain in GAINS),
@@ -65,21 +65,21 @@ def test_accuracies_are_those_of_inference_on_windows_that_were_changed() -> Non
 @pytest.mark.parametrize(
     ("kind", "matters"), [("batch", True), ("ghost_batch", True), ("batch_renorm", False), ("mabn", False)]
 )
-def test_company_matters_to_norms_of_the_batch_unless_they_renormalise_and_leaves_no_trace(
+def test_batch_mates_matter_to_norms_of_the_batch_unless_they_renormalise_and_leaves_no_trace(
     kind: str, matters: bool
 ) -> None:
     network, sample = made(NormPlan(kind, momentum=0.9)).train(), drawn()
     network(sample.x_NTC).sum().backward()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    found = company(network, sample)
+    found = with_mates(network, sample)
     assert list(found) == [f"batch.sensitivity.{mates}" for mates in ("random", "activity", "subject")]
     assert (found["batch.sensitivity.activity"] > 0.01) == matters  # what is not clipped gives what inference does
-    assert company(network, sample) == found  # the same batches, from the same buffers
+    assert with_mates(network, sample) == found  # the same batches, from the same buffers
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
-def test_without_a_norm_of_the_batch_company_does_not_matter_and_dropout_is_off() -> None:
-    assert max(company(made(NormPlan(placement="none")), drawn()).values()) < 1e-6
+def test_without_a_norm_of_the_batch_batch_mates_do_not_matter_and_dropout_is_off() -> None:
+    assert max(with_mates(made(NormPlan(placement="none")), drawn()).values()) < 1e-6
 
 
 def test_as_many_windows_are_taken_of_each_activity(data_root: Path) -> None:

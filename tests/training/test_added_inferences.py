@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from har.errors import DataError, UsageError
-from har.training import extension
+from har.training import added_inferences
 from har.training.cli import resolve
 from har.training.record import read_run
 from har.training.run import run
@@ -102,12 +102,12 @@ def test_a_run_that_was_cut_off_while_inferences_were_added_lacks_them_still(
 ) -> None:
     names = ["running", "population"]
     with monkeypatch.context() as patch:
-        patch.setattr(extension, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(added_inferences, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(asked(plain, names), plain, resume=True)
-    assert extension.missing_inferences(plain, asked(plain, names)) == ["population"]
+    assert added_inferences.missing_inferences(plain, asked(plain, names)) == ["population"]
     run(asked(plain, names), plain, resume=True)
-    assert extension.missing_inferences(plain, asked(plain, names)) == []
+    assert added_inferences.missing_inferences(plain, asked(plain, names)) == []
     file = "predictions/population.parquet"
     assert (plain / file).read_bytes() == (whole / file).read_bytes()
 
@@ -116,5 +116,5 @@ def test_a_run_from_before_they_were_recorded_has_running(plain: Path) -> None:
     record = read_run(plain)
     del record["inferences"]
     (plain / "run.json").write_text(json.dumps(record))
-    assert extension.missing_inferences(plain, asked(plain, ["running", "target"])) == ["target"]
-    assert extension.missing_inferences(plain / "nowhere", asked(plain, ["running"])) == []
+    assert added_inferences.missing_inferences(plain, asked(plain, ["running", "target"])) == ["target"]
+    assert added_inferences.missing_inferences(plain / "nowhere", asked(plain, ["running"])) == []
