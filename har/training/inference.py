@@ -14,7 +14,7 @@ import torch
 from har.evaluation.predictions import predictions_file, write_predictions, write_truth
 from har.training.datamodule import HarDataModule, WindowLoader
 from har.training.module import HarModule
-from har.windows.segment import WindowIndex
+from har.windows.segment import WindowIndex, as_counted, null_label
 from har.windows.store import Store
 
 
@@ -85,7 +85,7 @@ def write_test_files(folder: Path, data: HarDataModule, predictions: Mapping[str
         predictions: Name of each inference to its probability_NK, float32 (test windows, activities).
     """
     write_inferences(folder, data, predictions)
-    write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test)))
+    write_truth(folder / "truth.parquet", truth_frame(data.store, list(data.fold.test), data.spec.null))
 
 
 def write_inferences(folder: Path, data: HarDataModule, predictions: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -95,12 +95,14 @@ def write_inferences(folder: Path, data: HarDataModule, predictions: Mapping[str
         write_predictions(folder / predictions_file(name), frame)
 
 
-def truth_frame(store: Store, subjects: list[str]) -> pd.DataFrame:
+def truth_frame(store: Store, subjects: list[str], null: str) -> pd.DataFrame:
     """Return the labels of the subjects' recordings at sample resolution, one row per stretch of one label.
 
     Args:
         store: The store.
         subjects: Whose recordings.
+        null: What happens to the null activity (`WindowSpec.null`): what counts as null in a window's label does so
+            here, else a window of unlabelled samples alone would have a label that its truth does not show.
 
     Returns:
         Columns recording (int32), subject, start_s, end_s, activity (None where unlabelled).
@@ -110,7 +112,7 @@ def truth_frame(store: Store, subjects: list[str]) -> pd.DataFrame:
     chosen = store.recordings[store.recordings["subject"].isin(subjects)]
     columns = (chosen[name] for name in ("recording", "subject", "start", "stop"))
     for recording, subject, start, stop in zip(*columns, strict=True):
-        label_T = np.asarray(store.label_T[start:stop])
+        label_T = as_counted(np.asarray(store.label_T[start:stop]), null_label(store), null)
         edges = np.concatenate([[0], np.flatnonzero(np.diff(label_T)) + 1, [len(label_T)]])
         frames.append(
             pd.DataFrame(

@@ -122,13 +122,7 @@ def window_index(store: Store, spec: WindowSpec, subjects: Iterable[str] | None 
             f"a window of {spec.window_s:g} s is longer than every recording of {store.name}.",
             f"The longest recording has {lengths.max() / store.rate_hz:g} s.",
         )
-    chosen = store.recordings
-    if subjects is not None:
-        wanted = list(subjects)
-        for subject in wanted:
-            if subject not in store.subjects:
-                raise unknown("subject", subject, store.subjects, f"data set {store.name}")
-        chosen = chosen[chosen["subject"].isin(wanted)]
+    chosen = _recordings_of(store, subjects)
     naming = _naming(store, spec, activities)
     left_out: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
     parts = [(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.float16))]
@@ -145,28 +139,41 @@ def window_index(store: Store, spec: WindowSpec, subjects: Iterable[str] | None 
     return WindowIndex(start_N, recording_N, label_N, purity_N, samples, activities, dict(left_out))
 
 
+def _recordings_of(store: Store, subjects: Iterable[str] | None) -> pd.DataFrame:
+    """Return the rows of the recordings of some subjects, of all where None; refuse a subject that there is not."""
+    if subjects is None:
+        return store.recordings
+    wanted = list(subjects)
+    for subject in wanted:
+        if subject not in store.subjects:
+            raise unknown("subject", subject, store.subjects, f"data set {store.name}")
+    return store.recordings[store.recordings["subject"].isin(wanted)]
+
+
 def _pieces(start_N: NDArray[np.int64], step: int) -> list[NDArray[np.int64]]:
     """Cut the windows of a recording into runs of them that begin in a bounded number of rows."""
     windows = max(_ROWS // step, 1)
     return [start_N[first : first + windows] for first in range(0, len(start_N), windows)]
 
 
-def every_window(store: Store, window_s: float, step_s: float) -> WindowIndex:
-    """Find all windows of a store, labelled or not, for predicting.
+def every_window(store: Store, window_s: float, step_s: float, subjects: Iterable[str] | None = None) -> WindowIndex:
+    """Find all windows, labelled or not, as one meets them who knows no labels. Those of `window_index` are among them.
 
     Args:
         store: The prepared data set.
         window_s: Length of a window in seconds.
         step_s: From one window's begin to the next's, in seconds.
+        subjects: Whose recordings; None for all.
 
     Returns:
         The windows in the order of the store, all with label -1 and purity 0.
 
     Raises:
-        UsageError: A duration is impossible, or no recording is as long as a window.
+        UsageError: A duration is impossible, a subject unknown, or no recording is as long as a window.
     """
     samples, step = samples_of(window_s, store.rate_hz), samples_of(step_s, store.rate_hz)
-    columns = (store.recordings[name].tolist() for name in ("recording", "start", "stop"))
+    chosen = _recordings_of(store, subjects)
+    columns = (chosen[name].tolist() for name in ("recording", "start", "stop"))
     begins = [
         (number, np.arange(first, stop - samples + 1, step)) for number, first, stop in zip(*columns, strict=True)
     ]
@@ -191,7 +198,23 @@ def _naming(store: Store, spec: WindowSpec, activities: list[str]) -> _Naming:
     """Return the naming for the labels `activities`."""
     new_label = np.full(len(store.activities) + 1, UNLABELLED, np.int16)
     new_label[[store.activities.index(name) for name in activities]] = np.arange(len(activities))
-    return _Naming(UNLABELLED if store.null is None else store.activities.index(store.null), new_label)
+    return _Naming(null_label(store), new_label)
+
+
+def null_label(store: Store) -> int:
+    """Return the label of the store's null activity, -1 where it has none."""
+    return UNLABELLED if store.null is None else store.activities.index(store.null)
+
+
+def as_counted(label_T: NDArray[np.int16], null: int, policy: str) -> NDArray[np.int16]:
+    """Return labels as windows count them: with the policy ``keep``, unlabelled samples are of the null activity.
+
+    Args:
+        label_T: int16 (samples,), labels of the store.
+        null: As `null_label` returns it; with -1 they stay unlabelled.
+        policy: One of `NULL_POLICIES`.
+    """
+    return np.where(label_T == UNLABELLED, np.int16(null), label_T) if policy == "keep" else label_T
 
 
 def _judge(
@@ -203,8 +226,7 @@ def _judge(
     left_out: Counter[str],
 ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.bool_]]:
     """Return new label, purity and whether it is kept, for each window of one recording; count the others by reason."""
-    if spec.null == "keep":
-        label_T = np.where(label_T == UNLABELLED, np.int16(naming.null), label_T)
+    label_T = as_counted(label_T, naming.null, spec.null)
     old_label, count = _labels(label_T, begin, samples, spec.label_rule)
     label = naming.new_label[old_label]
     is_null = (old_label == UNLABELLED) | ((old_label == naming.null) & (spec.null == "drop"))
