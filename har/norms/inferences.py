@@ -7,7 +7,7 @@
 | `population-layerwise` | the same, norm by norm: those in front are in the state of inference already |
 | `last_batch` | of the last training batch that the weights have seen, as a momentum of 1 would keep |
 | `cumulative` | plain averages over the batches of a pass, as ``momentum=None`` keeps |
-| `target` | of all windows of the test subject, unlabelled (AdaBN) |
+| `target` | of all windows of the test subject, scored or not, without labels (AdaBN) |
 | `target-shuffled` | of each batch of a stream of the test subject's windows in random order |
 | `target-stream` | of each batch of the same stream in the order of time |
 

@@ -29,7 +29,7 @@ from har.norms.statistics import (
 )
 from har.seeds import derive_seed
 from har.training.datamodule import Batch, HarDataModule, WindowLoader, training_batches
-from har.windows.segment import WindowIndex
+from har.windows.segment import WindowIndex, every_window
 from har.windows.store import Store
 
 if TYPE_CHECKING:
@@ -118,21 +118,46 @@ def even_batches(numbers_N: npt.NDArray[np.int64], batch_size: int) -> list[npt.
 def _of_target(
     inference: Inference, module: HarModule, data: HarDataModule, predict: Predict
 ) -> npt.NDArray[np.float32]:
-    """Return probability_NK under statistics of each test subject's own windows."""
+    """Return probability_NK of the scored windows under statistics of all windows of their subject.
+
+    Which windows are scored depends on labels (unlabelled and null ones are not), which an adaptation does not have.
+    """
+    every = every_window(data.store, data.spec.window_s, data.spec.step_s, data.fold.test)
+    rows_of = _rows_by_subject(data.store, every)
+    if inference.statistics != "target":
+        return _of_streams(inference, module, data, every, rows_of)
     probability_NK = np.empty((len(data.test), len(data.activities)), np.float32)
-    for subject, rows in _rows_by_subject(data.store, data.test).items():
-        if inference.statistics == "target":
-            loader = WindowLoader(data.store.signal_TC, data.test, even_batches(rows, _LARGE_BATCH))
-            adapt = _mixing(inference, len(rows))
-            found = measure_by_layer(module.network, loader, adapt=adapt, forward=forward_on(module.device))
-            with replaced(module.network, found):
-                probability_NK[rows] = predict(loader)
-            continue
+    for subject, scored in _rows_by_subject(data.store, data.test).items():
+        own = WindowLoader(data.store.signal_TC, every, even_batches(rows_of[subject], _LARGE_BATCH))
+        adapt = _mixing(inference, len(rows_of[subject]))
+        found = measure_by_layer(module.network, own, adapt=adapt, forward=forward_on(module.device))
+        with replaced(module.network, found):
+            loader = WindowLoader(data.store.signal_TC, data.test, even_batches(scored, _LARGE_BATCH))
+            probability_NK[scored] = predict(loader)
+    return probability_NK
+
+
+def _of_streams(
+    inference: Inference,
+    module: HarModule,
+    data: HarDataModule,
+    every: WindowIndex,
+    rows_of: dict[str, npt.NDArray[np.int64]],
+) -> npt.NDArray[np.float32]:
+    """Return probability_NK of the scored windows, each under statistics of its batch of its subject's stream."""
+    probability_NK = np.empty((len(data.test), len(data.activities)), np.float32)
+    place_N = np.full(len(every), -1)  # in the test windows; -1 for those that are not scored
+    _, row_N, scored_N = np.intersect1d(every.start, data.test.start, assume_unique=True, return_indices=True)
+    place_N[row_N] = scored_N
+    for subject, rows in rows_of.items():
         shuffled = np.random.Generator(np.random.PCG64(derive_seed(data.seed, "stream", subject)))
         stream = shuffled.permutation(rows) if inference.statistics == "target-shuffled" else rows
         for batch in even_batches(stream, data.batch_size):
-            loader = WindowLoader(data.store.signal_TC, data.test, [batch])
-            probability_NK[batch] = _met(module, loader, _mixing(inference, len(batch)))
+            is_scored = place_N[batch] >= 0
+            if is_scored.any():
+                loader = WindowLoader(data.store.signal_TC, every, [batch])
+                met_NK = _met(module, loader, _mixing(inference, len(batch)))
+                probability_NK[place_N[batch][is_scored]] = met_NK[is_scored]
     return probability_NK
 
 

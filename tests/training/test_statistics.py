@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from har.training.record import identity, read_run
 from har.training.run import run
 from har.training.statistics import even_batches, probabilities, training_statistics, training_sweep
 from har.training.trained import Trained
-from har.windows.segment import WindowIndex, gather
+from har.windows.segment import WindowIndex, gather, window_index
 
 INFERENCES = [
     "running",
@@ -270,6 +271,48 @@ def test_a_stream_in_time_is_predicted_batch_by_batch_in_the_order_of_the_record
     shuffled_NK = under(trained, "target-shuffled")
     assert not np.allclose(shuffled_NK, streamed_NK, atol=1e-3)
     assert np.array_equal(shuffled_NK, under(trained, "target-shuffled"))
+
+
+def relabelled(data: HarDataModule, label_T: np.ndarray, signal_TC: np.ndarray | None = None) -> HarDataModule:
+    """The same fold of a store with other labels, or another signal too, its test windows found anew."""
+    other = copy.copy(data)
+    signal_TC = data.store.signal_TC if signal_TC is None else signal_TC
+    other.store = dataclasses.replace(data.store, label_T=label_T, signal_TC=signal_TC)
+    other.test = window_index(other.store, data.spec, list(data.fold.test))
+    return other
+
+
+@pytest.mark.parametrize(
+    "name", ["target", "target-prior16", "target-shuffled", "target-stream", "target-stream-oftta"]
+)
+def test_labels_of_a_target_have_no_part_in_its_statistics_and_unlabelled_windows_do(
+    trained: Trained, name: str
+) -> None:
+    """Every third window, and all of one activity, are stripped of their labels; the others are predicted as before."""
+    data = trained.data
+    label_T = np.array(data.store.label_T)
+    recordings = data.store.recordings
+    for start, stop in recordings.loc[recordings["subject"].isin(data.fold.test), ["start", "stop"]].to_numpy():
+        label_T[start:stop][np.arange(stop - start) % 300 < 100] = -1
+        label_T[start:stop][label_T[start:stop] == 2] = -1
+    fewer = relabelled(data, label_T)
+    assert 0 < len(fewer.test) < len(data.test)
+    _, before_N, after_N = np.intersect1d(data.test.start, fewer.test.start, return_indices=True)
+    assert len(after_N) == len(fewer.test)
+    before_NK, after_NK = under(trained, name), under(trained, name, fewer)
+    assert after_NK.shape == (len(fewer.test), len(data.activities))
+    np.testing.assert_allclose(after_NK[after_N], before_NK[before_N], atol=1e-6)
+    louder_TC = np.array(data.store.signal_TC)
+    louder_TC[~covered(fewer)] *= 3.0  # only samples that no scored window holds
+    assert np.abs(under(trained, name, relabelled(data, label_T, louder_TC)) - after_NK).max() > 1e-3
+
+
+def covered(data: HarDataModule) -> np.ndarray:
+    """Which rows of the store some test window holds, as flags."""
+    rows = np.zeros(len(data.store.label_T), bool)
+    for start in data.test.start:
+        rows[start : start + data.test.samples] = True
+    return rows
 
 
 def test_a_small_weight_of_the_target_stays_near_running_and_a_large_one_near_the_target(trained: Trained) -> None:

@@ -11,6 +11,7 @@ from har.errors import UsageError
 from har.windows import segment
 from har.windows.segment import (
     WindowSpec,
+    every_window,
     gather,
     missing_activities,
     samples_of,
@@ -241,3 +242,20 @@ def test_gathering_does_not_need_a_contiguous_signal():
 def test_a_window_over_the_end_of_the_signal_is_an_error(start):
     with pytest.raises(IndexError):
         gather(np.zeros((10, 2), np.float32), np.array([start]), 4)
+
+
+@settings(deadline=None, max_examples=50)
+@given(stores(), specs)
+def test_windows_without_regard_to_labels_are_a_grid_that_holds_those_with_labels(store, spec):
+    subjects = [store.subjects[-1]]
+    own = store.recordings[store.recordings["subject"] == subjects[0]]
+    samples, step = round(spec.window_s * 10), round(spec.step_s * 10)
+    starts = [begin for r in own.itertuples() for begin in range(r.start, r.stop - samples + 1, step)]
+    if not starts:
+        with pytest.raises(UsageError, match="longer than every recording"):
+            every_window(store, spec.window_s, spec.step_s, subjects)
+        return
+    index = every_window(store, spec.window_s, spec.step_s, subjects)
+    assert index.start.tolist() == starts
+    assert set(index.label) == {-1}
+    assert set(window_index(store, spec, subjects).start) <= set(starts)
