@@ -5,6 +5,7 @@
 | `running` | the running averages that training left behind |
 | `population` | exact ones of all training windows, in one pass |
 | `population-layerwise` | the same, norm by norm: those in front are in the state of inference already |
+| `population-balanced` | norm by norm too, each training subject counting the same whatever its number of windows |
 | `last_batch` | of the last training batch that the weights have seen, as a momentum of 1 would keep |
 | `cumulative` | plain averages over the batches of a pass, as ``momentum=None`` keeps |
 | `target` | of all windows of the test subject, scored or not, without labels (AdaBN) |
@@ -30,6 +31,7 @@ NAMES = (
     RUNNING,
     "population",
     "population-layerwise",
+    "population-balanced",
     "last_batch",
     "cumulative",
     "target",

@@ -6,8 +6,8 @@ choice, and it can be made on the same weights. With batches b of n_b elements p
 
     μ = Σ n_b·μ_b / Σ n_b        σ² = Σ n_b·(v_b + (μ_b − μ)²) / Σ n_b
 
-The second term, the variance between batches, is what an average of batch variances lacks. Batches are merged by their
-means and sums of squares in float64 (Chan et al. 1979): E[x²] − E[x]² in float32 fails at the offset of gravity.
+The second term, the variance between batches, is what an average of batch variances lacks. How batches are merged in
+float64 stands in `har.norms.collectors`.
 
 Nothing here changes a weight, a module's mode or a random state, and a network leaves each function with the buffers
 that it came with; `replaced` puts other ones in for a while.
@@ -15,7 +15,7 @@ that it came with; `replaced` puts other ones in for a while.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from har.errors import DataError
+from har.norms.collectors import Averaged, Collector, Pooled, in_equal_shares
 
 # name of a layer in its network → name of its buffer → value
 Statistics = dict[str, dict[str, Tensor]]
@@ -44,57 +45,6 @@ class BatchStatistics(Protocol):
             mean_C: float64 (channels,), mean of the layer's input.
             variance_C: float64 (channels,), its variance, divided by the number of elements.
         """
-
-
-class Pooled:
-    """Moments of everything that was added, whatever the batches: exact population statistics."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._mean_C = torch.zeros((), dtype=torch.float64)
-        self._squares_C = torch.zeros((), dtype=torch.float64)
-
-    def add(self, x: Tensor) -> None:
-        """Add a batch, float (windows, channels, …)."""
-        variance_C, mean_C = torch.var_mean(x.detach().double(), dim=_all_but_channels(x), correction=0)
-        count = x.numel() // x.shape[1]
-        total = self._count + count
-        difference_C = mean_C - self._mean_C.to(x.device)
-        self._mean_C = self._mean_C.to(x.device) + difference_C * (count / total)
-        between_C = difference_C**2 * (self._count * count / total)
-        self._squares_C = self._squares_C.to(x.device) + variance_C * count + between_C
-        self._count = total
-
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Return mean_C and variance_C (divided by the number of elements), float64."""
-        return self._mean_C, self._squares_C / self._count
-
-
-class Averaged:
-    """Plain means of batch means and of unbiased batch variances: what torch keeps with ``momentum=None``.
-
-    Every batch counts alike, a short one too. For windows that share an offset the variance is low by a share ρ/B of
-    the whole, ρ being the part of the variance that lies between windows and B the windows of a batch.
-    """
-
-    def __init__(self) -> None:
-        self._batches = 0
-        self._mean_C = torch.zeros((), dtype=torch.float64)
-        self._variance_C = torch.zeros((), dtype=torch.float64)
-
-    def add(self, x: Tensor) -> None:
-        """Add a batch, float (windows, channels, …)."""
-        variance_C, mean_C = torch.var_mean(x.detach().double(), dim=_all_but_channels(x), correction=1)
-        self._mean_C = self._mean_C.to(x.device) + mean_C
-        self._variance_C = self._variance_C.to(x.device) + variance_C
-        self._batches += 1
-
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Return mean_C and variance_C, float64."""
-        return self._mean_C / self._batches, self._variance_C / self._batches
-
-
-Collector = type[Pooled] | type[Averaged]
 
 
 def call(network: nn.Module, batch: Any) -> object:
@@ -202,7 +152,33 @@ def measure_by_layer(
     Raises:
         DataError: When there is no batch, they cannot be iterated again, or a value is not finite.
     """
-    if iter(batches) is batches:
+    return _by_layer(network, [batches], adapt, forward)
+
+
+def measure_in_equal_shares(
+    network: nn.Module, groups: Sequence[Iterable[Any]], *, forward: Forward = call
+) -> Statistics:
+    """Measure norm by norm, as `measure_by_layer`, the statistics of a population in which groups have equal shares.
+
+    A group with twice the windows weighs no more than another; see `har.norms.collectors.in_equal_shares`.
+
+    Args:
+        network: The network; dropout is off and its weights stay as they are.
+        groups: Batches of each group, such as the training windows of each subject.
+        forward: How the network is given a batch.
+
+    Returns:
+        Statistics of each layer that the batches reached.
+
+    Raises:
+        DataError: When a group has no batch, cannot be iterated again, or a value is not finite.
+    """
+    return _by_layer(network, groups, None, forward)
+
+
+def _by_layer(network: nn.Module, groups: Sequence[Iterable[Any]], adapt: Adapt | None, forward: Forward) -> Statistics:
+    """Measure norm by norm; see `measure_by_layer` and `measure_in_equal_shares`."""
+    if any(iter(batches) is batches for batches in groups):
         raise DataError(
             "these batches can be iterated only once.", "Give a list of them, or a loader that begins anew."
         )
@@ -211,11 +187,13 @@ def measure_by_layer(
     with _kept(network), torch.no_grad():
         network.eval()
         own = snapshot(network)
-        order = _pass(network, layers, _first(batches), forward, {name: Pooled() for name in layers})
+        order = _pass(network, layers, _first(groups[0]), forward, {name: Pooled() for name in layers})
         for place, name in enumerate(order):
-            collector = Pooled()
-            _pass(network, {name: layers[name]}, batches, forward, {name: collector})
-            measured = buffers_of(layers[name], *collector.moments())
+            collectors = [Pooled() for _ in groups]
+            for batches, collector in zip(groups, collectors, strict=True):
+                _pass(network, {name: layers[name]}, batches, forward, {name: collector})
+            moments = in_equal_shares([collector.moments() for collector in collectors])
+            measured = buffers_of(layers[name], *moments)
             found[name] = measured if adapt is None else adapt(place, len(order), own[name], measured)
             write(network, {name: found[name]})
     return found
@@ -297,11 +275,6 @@ def buffers_of(layer: nn.Module, mean_C: Tensor, variance_C: Tensor) -> dict[str
     if isinstance(layer, BatchStatistics):
         return layer.statistics_from(mean_C, variance_C)
     return {"running_mean": mean_C, "running_var": variance_C}
-
-
-def _all_but_channels(x: Tensor) -> list[int]:
-    """Return the dimensions that the statistics of a channel run over."""
-    return [dimension for dimension in range(x.ndim) if dimension != 1]
 
 
 def _watching(name: str, see: Callable[[str, Tensor], None]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:

@@ -13,17 +13,17 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from har.norms.collectors import Averaged, Pooled
 from har.norms.inferences import Inference
 from har.norms.statistics import (
     Adapt,
-    Averaged,
     Forward,
-    Pooled,
     Statistics,
     adapted,
     by_depth,
     measure,
     measure_by_layer,
+    measure_in_equal_shares,
     replaced,
     weighted,
 )
@@ -67,7 +67,7 @@ def training_statistics(name: str, module: HarModule, data: HarDataModule, step:
     """Return the statistics of training windows under the module's weights.
 
     Args:
-        name: ``population``, ``population-layerwise``, ``cumulative`` or ``last_batch``.
+        name: ``population``, ``population-layerwise``, ``population-balanced``, ``cumulative`` or ``last_batch``.
         module: The module.
         data: The data module, set up.
         step: The step whose batch ``last_batch`` stands for.
@@ -80,6 +80,12 @@ def training_statistics(name: str, module: HarModule, data: HarDataModule, step:
         batch = training_batches(len(data.train), data.batch_size, step, data.seed)[-1]
         loader = WindowLoader(data.store.signal_TC, data.train, [batch])
         return measure(module.network, loader, collect=Averaged, forward=forward)
+    if name == "population-balanced":
+        subjects = [
+            WindowLoader(data.store.signal_TC, data.train, even_batches(rows, _LARGE_BATCH))
+            for rows in _rows_by_subject(data.store, data.train).values()
+        ]
+        return measure_in_equal_shares(module.network, subjects, forward=forward)
     loader = training_sweep(data)
     if name == "population-layerwise":
         return measure_by_layer(module.network, loader, forward=forward)

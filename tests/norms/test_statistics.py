@@ -8,19 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from har.errors import DataError
+from har.norms.collectors import Averaged
 from har.norms.layers import KINDS, AllSensors
 from har.norms.statistics import (
-    Averaged,
-    Pooled,
     adapted,
     by_depth,
     measure,
     measure_by_layer,
+    measure_in_equal_shares,
     replaced,
     snapshot,
     statistics_layers,
@@ -62,57 +60,6 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.sampled_from([0.0, 1e4]), st.integers(0, 2**31 - 1))
-def test_pooled_moments_are_those_of_everything_at_once(sizes: list[int], offset: float, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    x = (torch.randn(sum(sizes), 3, 5, generator=generator) * 2 + offset).float()
-    x[:, 1] -= offset  # channels of their own
-    collector = Pooled()
-    for batch in x.split(sizes):
-        collector.add(batch)
-    mean_C, variance_C = collector.moments()
-    torch.testing.assert_close(mean_C, x.double().mean((0, 2)), rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(variance_C, x.double().var((0, 2), correction=0), rtol=1e-9, atol=1e-12)
-
-
-def test_a_formula_in_float32_would_fail_where_merging_does_not() -> None:
-    x = (torch.randn(4000, 1, 4) * 2 + 1e4).float()
-    collector = Pooled()
-    for batch in x.split(32):
-        collector.add(batch)
-    naive = (x**2).mean() - x.mean() ** 2
-    exact = x.double().var(correction=0)
-    assert abs(naive.double() - exact) > 0.1
-    assert abs(collector.moments()[1][0] - exact) < 1e-6
-
-
-def test_averages_are_those_that_torch_keeps_without_momentum() -> None:
-    x = windows()
-    collector = Averaged()
-    norm = nn.BatchNorm2d(3, momentum=None).double()
-    for batch in x.split(5):
-        collector.add(batch)
-        norm(batch)
-    for mine, torchs in zip(collector.moments(), (norm.running_mean, norm.running_var), strict=True):
-        torch.testing.assert_close(mine, torchs)
-
-
-def test_averaged_variance_is_low_by_the_share_between_windows_and_pooled_is_not() -> None:
-    """E[unbiased v_B] / σ² = 1 − ρ·(T − 1)/(B·T − 1) for windows that share an offset of variance ρ."""
-    share, samples, size, count, channels = 0.66, 20, 4, 8000, 8  # the channels repeat the experiment
-    own, shared = torch.randn(count, channels, samples), torch.randn(count, channels, 1)
-    x = math.sqrt(1 - share) * own + math.sqrt(share) * shared
-    pooled, averaged = Pooled(), Averaged()
-    for batch in x.split(size):
-        pooled.add(batch)
-        averaged.add(batch)
-    expected = 1 - share * (samples - 1) / (size * samples - 1)
-    assert averaged.moments()[1].mean().item() == pytest.approx(expected, abs=0.03)  # seven standard errors
-    assert pooled.moments()[1].mean().item() == pytest.approx(1.0, abs=0.03)
-    assert expected < 0.85
-
-
 @pytest.mark.parametrize("sizes", [[23], [8, 8, 7], [1, 22], [5, 1, 1, 16]])
 def test_layer_by_layer_equals_one_batch_of_everything(sizes: list[int]) -> None:
     net, x = network(), windows()
@@ -124,6 +71,19 @@ def test_layer_by_layer_equals_one_batch_of_everything(sizes: list[int]) -> None
             torch.testing.assert_close(value, at_once[name][buffer], rtol=1e-9, atol=1e-12)
     mean_C = x.mean((0, 2, 3))
     torch.testing.assert_close(by_layer["0"]["running_mean"], mean_C)
+
+
+def test_groups_with_equal_shares_are_everything_at_once_with_each_group_repeated_until_they_are_equal() -> None:
+    """Groups of 4, 6 and 12 windows, 3, 2 and 1 times: 12 of each, so plain statistics are the balanced ones."""
+    net, x = network(), windows(22)
+    groups = list(x.split([4, 6, 12]))
+    balanced = measure_in_equal_shares(net, [group.split(5) for group in groups])
+    repeated = torch.cat([group.repeat(times, 1, 1, 1) for group, times in zip(groups, (3, 2, 1), strict=True)])
+    torch.testing.assert_close(balanced, measure(net, [repeated]), rtol=1e-9, atol=1e-12)
+    plain = measure(net, [x])
+    assert all(not torch.allclose(balanced[name]["running_mean"], plain[name]["running_mean"]) for name in plain)
+    with pytest.raises(DataError, match="not one batch"):
+        measure_in_equal_shares(net, [[x], []])
 
 
 def test_in_one_pass_the_first_norm_is_exact_and_the_second_depends_on_batches() -> None:

@@ -30,6 +30,7 @@ INFERENCES = [
     "running",
     "population",
     "population-layerwise",
+    "population-balanced",
     "last_batch",
     "cumulative",
     "target",
@@ -159,6 +160,28 @@ def test_population_statistics_are_those_of_all_training_windows_at_once(trained
     with replaced(module.network, by_layer), torch.no_grad():
         exact = torch.softmax(module.eval()(all_windows(data, data.train)), 1)
     torch.testing.assert_close(exact, in_training(module.network, all_windows(data, data.train)), atol=1e-5, rtol=1e-4)
+
+
+def test_balanced_statistics_are_those_of_windows_that_weigh_the_less_the_more_their_subject_has(
+    trained: Trained,
+) -> None:
+    module, data = trained.module, copy.copy(trained.data)
+    subject_N = subjects_of(data, data.train)
+    kept = np.flatnonzero((subject_N != "3") | (np.arange(len(subject_N)) % 4 == 0))  # subject 3 has a quarter
+    columns = {name: getattr(data.train, name)[kept] for name in ("start", "recording", "label", "purity")}
+    data.train = dataclasses.replace(data.train, **columns)
+    subject_N = subject_N[kept]
+    weight_N = torch.tensor([1 / (4 * (subject_N == subject).sum()) for subject in subject_N])
+    with torch.no_grad():
+        x_NTC = module.network.scaling(all_windows(data, data.train))
+        first_NFT = module.network.features.block1.conv(x_NTC.permute(0, 2, 1).unsqueeze(-1)).double().squeeze(-1)
+    mean_F = torch.einsum("n,nft->f", weight_N, first_NFT) / first_NFT.shape[2]
+    variance_F = torch.einsum("n,nft->f", weight_N, (first_NFT - mean_F[:, None]) ** 2) / first_NFT.shape[2]
+    found = training_statistics("population-balanced", module, data, 0)["features.block1.norm"]
+    torch.testing.assert_close(found["running_mean"], mean_F, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found["running_var"], variance_F, rtol=1e-5, atol=1e-6)
+    plain = training_statistics("population-layerwise", module, data, 0)["features.block1.norm"]
+    assert (plain["running_mean"] - mean_F).abs().max() > 1e-3
 
 
 def test_cumulative_statistics_are_what_torch_keeps_without_momentum_over_the_same_pass(trained: Trained) -> None:
