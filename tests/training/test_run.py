@@ -15,7 +15,7 @@ import yaml
 from sklearn.metrics import f1_score
 
 from har.errors import DataError, DivergenceError, LeakageError, RunError, UsageError
-from har.training import run as run_module
+from har.training import judge as judge_module
 from har.training.callbacks import MetricsLog, read_metrics
 from har.training.checkpoint import WholeFileIO
 from har.training.cli import parts, resolve
@@ -188,14 +188,14 @@ def test_the_best_weights_are_those_of_the_best_evaluation(finished: Path) -> No
 def test_a_run_fails_when_other_weights_than_the_chosen_ones_are_restored(
     small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = run_module.restore
+    original = judge_module.restore
 
     def spoilt(module: HarModule, path: Path) -> None:
         original(module, path)
         with torch.no_grad():
             module.network.head.weight.zero_()
 
-    monkeypatch.setattr(run_module, "restore", spoilt)
+    monkeypatch.setattr(judge_module, "restore", spoilt)
     with pytest.raises(RunError, match="restored weights"):
         run(resolve([], small), tmp_path / "run")
 
