@@ -86,11 +86,12 @@ def subject_confusions(predictions: pd.DataFrame) -> dict[str, np.ndarray]:
     """
     activities = activities_of(predictions)
     truth_N, prediction_N = (codes_of(predictions[name], activities) for name in ("truth", "prediction"))
-    rows = predictions.groupby("subject").indices
-    return {
-        str(subject): confusion(truth_N[rows[subject]], prediction_N[rows[subject]], len(activities))
-        for subject in sorted(rows, key=natural)
-    }
+    subject_N = predictions["subject"].to_numpy()
+    confusions = {}
+    for subject in sorted(set(subject_N), key=natural):
+        rows_N = subject_N == subject
+        confusions[str(subject)] = confusion(truth_N[rows_N], prediction_N[rows_N], len(activities))
+    return confusions
 
 
 def natural(name: object) -> tuple[tuple[int, str], ...]:

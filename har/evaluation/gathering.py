@@ -308,10 +308,13 @@ def _read_curve(path: Path) -> list[dict[str, Any]]:
 
 def _digest(frame: pd.DataFrame) -> str:
     """Return a hash of which windows were predicted and what their truth is, whatever the order of the rows."""
-    frame = frame.sort_values(["recording", "start_s"])
+    recording_N, start_N, end_N, truth_N = (
+        frame[name].to_numpy() for name in ("recording", "start_s", "end_s", "truth")
+    )
+    order = np.lexsort((start_N, recording_N))
     digest = hashlib.sha256()
-    digest.update(frame["recording"].to_numpy(dtype=np.int64).tobytes())
-    for column in ("start_s", "end_s"):
-        digest.update(np.rint(frame[column].to_numpy() * 1e6).astype(np.int64).tobytes())  # microseconds
-    digest.update("\n".join(frame["truth"]).encode())
+    digest.update(recording_N[order].astype(np.int64).tobytes())
+    for time_N in (start_N, end_N):
+        digest.update(np.rint(time_N[order] * 1e6).astype(np.int64).tobytes())  # microseconds
+    digest.update("\n".join(truth_N[order]).encode())
     return digest.hexdigest()

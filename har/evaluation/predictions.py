@@ -9,25 +9,21 @@ Times are seconds from the start of the recording, intervals are half-open: ``[s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from har.errors import DataError, candidates
-from har.files import replacing
+from har.evaluation.columns import REMAKE, Columns, columns_of, frame_of, read_columns, refuse, typed, write_columns
 
 PROBABILITY = "probability:"  # prefix of the columns that hold one probability per activity, in the run's order
-PREDICTION_COLUMNS = ("recording", "start_s", "end_s", "subject", "truth", "prediction")
-TRUTH_COLUMNS = ("recording", "subject", "start_s", "end_s", "activity")
-
 TIME_TOLERANCE_S = 1e-6  # a thousandth of a sample at 1 kHz, and far above the rounding of float64 seconds of a day
 _SUM_TOLERANCE = 1e-4  # float32 softmax over a hundred activities stays below 1e-5
-_KINDS = {"recording": "iu", "start_s": "f", "end_s": "f"}  # numpy kinds; every other fixed column holds text
-_REMAKE = "Repeat the run that wrote it (`har test` for one run), or restore the file."
+_TIMES = {"start_s": "float64", "end_s": "float64"}
+_PREDICTION = {"recording": "int32", **_TIMES, "subject": "text", "truth": "text", "prediction": "text"}
+_TRUTH = {"recording": "int32", "subject": "text", **_TIMES, "activity": "text"}
+_APART_S = 1.0  # between two recordings on the common axis
 
 
 def predictions_file(inference: str) -> Path:
@@ -41,10 +37,14 @@ def activities_of(predictions: pd.DataFrame) -> list[str]:
 
 
 def codes_of(names: pd.Series, activities: list[str]) -> np.ndarray:
-    """Return the index of each activity: int64 (names,), K for a name that is none of the activities."""
-    index = {activity: position for position, activity in enumerate(activities)}
-    number_N, distinct = pd.factorize(names)  # a missing name has the number −1
-    return np.array([*(index.get(name, len(activities)) for name in distinct), len(activities)])[number_N]
+    """Return the index of each activity: int64 (names,), K for a name that is none of the activities, or missing."""
+    return _codes(names.to_numpy(), activities)
+
+
+def _codes(name_N: np.ndarray, activities: list[str]) -> np.ndarray:
+    """Return the index of each name among the activities: int64 (names,), K for another name or a missing one."""
+    index, K = {activity: position for position, activity in enumerate(activities)}, len(activities)
+    return np.fromiter((index.get(name, K) for name in name_N.tolist()), np.int64, len(name_N))
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
         DataError: When the file is missing or damaged, a column is missing or of the wrong type, a name is not an
             activity of the file, a probability is impossible, or a window is listed twice. Names file and row.
     """
-    return _checked_predictions(path, _read_table(path, "predictions"))
+    return frame_of(_checked_predictions(path, read_columns(path, "predictions")))
 
 
 def write_predictions(path: Path, frame: pd.DataFrame) -> None:
@@ -74,7 +74,7 @@ def write_predictions(path: Path, frame: pd.DataFrame) -> None:
     Raises:
         DataError: When `read_predictions` would refuse the file. Nothing is written then.
     """
-    _write_table(path, _checked_predictions(path, frame))
+    write_columns(path, _checked_predictions(path, columns_of(path, frame)))
 
 
 def read_truth(path: Path) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def read_truth(path: Path) -> pd.DataFrame:
         DataError: When the file is missing or damaged, a column is missing or of the wrong type, or the stretches
             of a recording overlap or leave a gap. Names file and row.
     """
-    return _checked_truth(path, _read_table(path, "truth"))
+    return frame_of(_checked_truth(path, read_columns(path, "truth")))
 
 
 def write_truth(path: Path, frame: pd.DataFrame) -> None:
@@ -104,7 +104,7 @@ def write_truth(path: Path, frame: pd.DataFrame) -> None:
     Raises:
         DataError: When `read_truth` would refuse the file. Nothing is written then.
     """
-    _write_table(path, _checked_truth(path, frame))
+    write_columns(path, _checked_truth(path, columns_of(path, frame)))
 
 
 def check_against_truth(predictions: pd.DataFrame, truth: pd.DataFrame, path: Path) -> None:
@@ -119,161 +119,102 @@ def check_against_truth(predictions: pd.DataFrame, truth: pd.DataFrame, path: Pa
         DataError: When a window's recording is not in `truth` or belongs to another subject, when the window
             reaches beyond its recording, or when its activity does not occur in the stretches that it covers.
     """
-    subjects = truth.groupby("recording")["subject"].first()
-    listed = predictions["recording"].isin(subjects.index).to_numpy()
-    _refuse(path, predictions, ~listed, "its recording is not in truth.parquet")
-    owner = subjects.loc[predictions["recording"]].to_numpy()
-    _refuse(
-        path,
-        predictions,
-        owner != predictions["subject"].to_numpy(),
-        "truth.parquet gives its recording to another subject",
-    )
-    inside = np.zeros(len(predictions), dtype=bool)
-    labelled = np.zeros(len(predictions), dtype=bool)
-    stretches = truth.groupby("recording").indices
-    for recording, rows in predictions.groupby("recording").indices.items():
-        inside[rows], labelled[rows] = _locate(predictions.iloc[rows], truth.iloc[stretches[recording]])
-    _refuse(path, predictions, ~inside, "the window reaches beyond its recording in truth.parquet")
-    _refuse(path, predictions, ~labelled, "its truth does not occur in truth.parquet within the window")
+    windows = {name: predictions[name].to_numpy() for name in ("recording", "start_s", "end_s", "subject", "truth")}
+    stretches = {name: truth[name].to_numpy() for name in _TRUTH}
+    first_R = np.flatnonzero(np.append(True, np.diff(stretches["recording"]) != 0)[: len(truth)])
+    recording_R = stretches["recording"][first_R]
+    place_N = np.searchsorted(recording_R, windows["recording"])
+    listed_N = np.isin(windows["recording"], recording_R)
+    refuse(path, windows, ~listed_N, "its recording is not in truth.parquet")
+    other_N = stretches["subject"][first_R[place_N]] != windows["subject"]
+    refuse(path, windows, other_N, "truth.parquet gives its recording to another subject")
+    inside_N, labelled_N = _locate(windows, stretches, first_R, place_N)
+    refuse(path, windows, ~inside_N, "the window reaches beyond its recording in truth.parquet")
+    refuse(path, windows, ~labelled_N, "its truth does not occur in truth.parquet within the window")
 
 
-def _locate(windows: pd.DataFrame, stretches: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Tell for the windows of one recording which lie inside it, and which contain the label that they carry.
+def _locate(
+    windows: Columns, stretches: Columns, first_R: np.ndarray, place_N: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which windows lie inside their recordings, and which contain the label that they carry.
 
     Args:
-        windows: N rows of a predictions table, one recording.
-        stretches: Its rows of the truth table, in order of time.
+        windows: Columns of N windows.
+        stretches: Columns of the truth, in order of recording and time.
+        first_R: int (recordings,), each one's first stretch.
+        place_N: int (windows,), number of the recording of each window.
 
     Returns:
-        Two arrays bool (N,).
+        Two arrays bool (windows,).
     """
-    start_N, end_N = windows["start_s"].to_numpy() + TIME_TOLERANCE_S, windows["end_s"].to_numpy() - TIME_TOLERANCE_S
-    start_I, end_I = stretches["start_s"].to_numpy(), stretches["end_s"].to_numpy()
-    inside_N = (start_N >= start_I[0]) & (end_N <= end_I[-1])
-    first_N = np.searchsorted(end_I, start_N, side="right")  # first stretch that ends after the window begins
-    stop_N = np.searchsorted(start_I, end_N, side="left")  # one past the last that begins before the window ends
-    codes_N, names = pd.factorize(windows["truth"])
-    count_IK = stretches["activity"].to_numpy()[:, None] == np.asarray(names)[None, :]
-    before_IK = np.vstack([np.zeros((1, len(names)), dtype=np.int64), np.cumsum(count_IK, axis=0)])
-    stop_N = np.maximum(stop_N, first_N)
-    return inside_N, before_IK[stop_N, codes_N] > before_IK[first_N, codes_N]
+    start_I, end_I = stretches["start_s"], stretches["end_s"]
+    begin_R, last_R = start_I[first_R], end_I[np.append(first_R[1:], len(start_I)) - 1]
+    start_N, end_N = windows["start_s"] + TIME_TOLERANCE_S, windows["end_s"] - TIME_TOLERANCE_S
+    inside_N = (start_N >= begin_R[place_N]) & (end_N <= last_R[place_N])
+    # All recordings one after the other, so that one search serves all windows.
+    offset_R = np.append(0.0, np.cumsum(last_R - begin_R + _APART_S)[:-1]) - begin_R
+    offset_I = np.repeat(offset_R, np.diff(np.append(first_R, len(start_I))))
+    offset_N = offset_R[place_N]
+    first_N = np.searchsorted(end_I + offset_I, start_N + offset_N, side="right")  # first that ends after it begins
+    stop_N = np.searchsorted(start_I + offset_I, end_N + offset_N, side="left")  # one past the last before its end
+    names = list(dict.fromkeys(windows["truth"].tolist()))
+    shows_IK = _codes(stretches["activity"], names)[:, None] == np.arange(len(names))
+    before_IK = np.vstack([np.zeros((1, len(names)), dtype=np.int64), np.cumsum(shows_IK, axis=0)])
+    code_N, stop_N = _codes(windows["truth"], names), np.maximum(stop_N, first_N)
+    return inside_N, before_IK[stop_N, code_N] > before_IK[first_N, code_N]
 
 
-def _checked_predictions(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return `frame` in the schema of a predictions file, or raise a `DataError`."""
-    activities = activities_of(frame)
-    if not activities:
-        raise DataError(f"{path}: there is no column {PROBABILITY}<activity>, so the activities are unknown.", _REMAKE)
-    names = [PROBABILITY + activity for activity in activities]
-    frame = _typed(path, frame, PREDICTION_COLUMNS, probabilities=names)
-    _refuse_times(path, frame)
+def _checked_predictions(path: Path, columns: Columns) -> Columns:
+    """Return columns in the schema of a predictions file, or raise a `DataError`."""
+    names = [name for name in columns if name.startswith(PROBABILITY)]
+    if not names:
+        raise DataError(f"{path}: there is no column {PROBABILITY}<activity>, so the activities are unknown.", REMAKE)
+    columns = typed(path, columns, {**_PREDICTION, **dict.fromkeys(names, "float32")})
+    _refuse_times(path, columns)
+    activities = [name.removeprefix(PROBABILITY) for name in names]
     for column in ("truth", "prediction"):
-        wrong = ~frame[column].isin(activities).to_numpy()
-        if wrong.any():
-            value = frame[column].iloc[int(np.argmax(wrong))]
+        wrong_N = _codes(columns[column], activities) == len(activities)
+        if wrong_N.any():
+            row = int(np.argmax(wrong_N))
+            value = columns[column][row]
             raise DataError(
-                f"{path}, row {int(np.argmax(wrong))}: {column} {value!r} is not an activity of this file.",
-                candidates(value, activities),
+                f"{path}, row {row}: {column} {value!r} is not an activity of this file.", candidates(value, activities)
             )
-    probability_NK = frame[names].to_numpy(dtype=np.float64)
-    possible_N = np.asarray(((probability_NK >= 0) & (probability_NK <= 1)).all(axis=1))  # NaN compares false
-    _refuse(path, frame, ~possible_N, "a probability is not between 0 and 1")
+    probability_NK = np.stack([columns[name] for name in names], axis=1).astype(np.float64)
+    possible_N = ((probability_NK >= 0) & (probability_NK <= 1)).all(axis=1)
+    refuse(path, columns, ~possible_N, "a probability is not between 0 and 1")
     excess_N = np.abs(probability_NK.sum(axis=1) - 1)
-    _refuse(path, frame, excess_N > _SUM_TOLERANCE, "its probabilities do not sum to 1")
-    twice = frame.duplicated(["recording", "start_s", "end_s"]).to_numpy()
-    _refuse(path, frame, twice, "the window is listed before; one window has one prediction")
-    return frame
+    refuse(path, columns, excess_N > _SUM_TOLERANCE, "its probabilities do not sum to 1")
+    refuse(path, columns, _listed_before(columns), "the window is listed before; one window has one prediction")
+    return columns
 
 
-def _checked_truth(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return `frame` in the schema of a truth file and in order of time, or raise a `DataError`."""
-    frame = _typed(path, frame, TRUTH_COLUMNS, optional=("activity",))
-    _refuse_times(path, frame)
-    frame = frame.sort_values(["recording", "start_s"], kind="stable")
-    same = frame["recording"].eq(frame["recording"].shift()).to_numpy()
-    apart = (frame["start_s"] - frame["end_s"].shift()).abs().to_numpy() > TIME_TOLERANCE_S
-    _refuse(path, frame, same & apart, "the stretch does not begin where the one before it ends")
-    other = frame["subject"].ne(frame["subject"].shift()).to_numpy()
-    _refuse(path, frame, same & other, "a recording has two subjects")
-    return frame.reset_index(drop=True)
+def _listed_before(columns: Columns) -> np.ndarray:
+    """Tell which rows have the recording and the interval of an earlier one: bool (windows,)."""
+    keys = [columns[name] for name in ("end_s", "start_s", "recording")]
+    order = np.lexsort(keys)  # stable: of equal ones the earlier row comes first
+    again_N = np.zeros(len(order), dtype=bool)
+    again_N[order[1:]] = np.all([np.diff(key[order]) == 0 for key in keys], axis=0)
+    return again_N
 
 
-def _typed(
-    path: Path,
-    frame: pd.DataFrame,
-    columns: Iterable[str],
-    probabilities: Iterable[str] = (),
-    optional: Iterable[str] = (),
-) -> pd.DataFrame:
-    """Return the columns asked for, in order and typed; raise where one is missing, strange or of another type."""
-    wanted = [*columns, *probabilities]
-    missing = [name for name in wanted if name not in frame.columns]
-    if missing:
-        raise DataError(f"{path}: column {missing[0]!r} is missing.", candidates(missing[0], frame.columns))
-    strange = [name for name in frame.columns if name not in wanted]
-    if strange or not frame.columns.is_unique:
-        raise DataError(
-            f"{path}: column {(strange or ['(one twice)'])[0]!r} is not expected.", candidates(strange, wanted)
-        )
-    typed: dict[str, pd.Series] = {}
-    for name in wanted:
-        kind = "f" if name.startswith(PROBABILITY) else _KINDS.get(name, "text")
-        typed[name] = _column(path, frame[name], name, kind, may_miss=name in optional)
-    return pd.DataFrame(typed)
+def _checked_truth(path: Path, columns: Columns) -> Columns:
+    """Return columns in the schema of a truth file and in order of time, or raise a `DataError`."""
+    columns = typed(path, columns, _TRUTH, may_miss=("activity",))
+    _refuse_times(path, columns)
+    order = np.lexsort((columns["start_s"], columns["recording"]))
+    columns = {name: values[order] for name, values in columns.items()}
+    same_I, apart_I, other_I = np.zeros((3, len(order)), dtype=bool)
+    same_I[1:] = np.diff(columns["recording"]) == 0
+    apart_I[1:] = np.abs(columns["start_s"][1:] - columns["end_s"][:-1]) > TIME_TOLERANCE_S
+    refuse(path, columns, same_I & apart_I, "the stretch does not begin where the one before it ends", order)
+    other_I[1:] = columns["subject"][1:] != columns["subject"][:-1]
+    refuse(path, columns, same_I & other_I, "a recording has two subjects", order)
+    return columns
 
 
-def _column(path: Path, values: pd.Series, name: str, kind: str, *, may_miss: bool) -> pd.Series:
-    """Return one column in its type; raise where it has another or a value is missing."""
-    values = values.reset_index(drop=True)
-    missing = values.isna().to_numpy()
-    if missing.any() and not may_miss:
-        raise DataError(f"{path}, row {int(np.argmax(missing))}: {name} is missing.", _REMAKE)
-    if kind == "text":
-        if not all(isinstance(value, str) for value in values[~missing].unique()):
-            raise DataError(f"{path}: column {name!r} has type {values.dtype}, not text.", _REMAKE)
-        return values.astype(object).where(~missing, None).astype(object)
-    if values.dtype.kind not in kind:
-        expected = "float" if kind == "f" else "integer"
-        raise DataError(f"{path}: column {name!r} has type {values.dtype}, not {expected}.", _REMAKE)
-    if kind == "f":
-        return values.astype(np.float32 if name.startswith(PROBABILITY) else np.float64)
-    return values.astype(np.int32)
-
-
-def _refuse_times(path: Path, frame: pd.DataFrame) -> None:
+def _refuse_times(path: Path, columns: Columns) -> None:
     """Raise where an interval is empty, begins before its recording or is not finite."""
-    start_N, end_N = frame["start_s"].to_numpy(), frame["end_s"].to_numpy()
+    start_N, end_N = columns["start_s"], columns["end_s"]
     sound_N = (start_N >= 0) & (end_N > start_N) & np.isfinite(end_N)
-    _refuse(path, frame, ~sound_N, "start_s and end_s are no interval (0 <= start_s < end_s)")
-
-
-def _refuse(path: Path, frame: pd.DataFrame, wrong_N: np.ndarray, why: str) -> None:
-    """Raise a `DataError` that shows the first wrong row, where there is one."""
-    if not wrong_N.any():
-        return
-    row = int(np.argmax(wrong_N))
-    place = frame.iloc[row]
-    at = f"recording {place['recording']}, {place['start_s']:g} s to {place['end_s']:g} s"
-    more = f" ({int(wrong_N.sum()) - 1} more such rows)" if wrong_N.sum() > 1 else ""
-    raise DataError(f"{path}, row {frame.index[row]} ({at}): {why}{more}.", _REMAKE)
-
-
-def _read_table(path: Path, what: str) -> pd.DataFrame:
-    """Read a Parquet file; a missing or damaged one is a `DataError`."""
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such {what} file.", _REMAKE)
-    try:
-        frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: the {what} file is damaged or no Parquet file ({reason}).", _REMAKE) from error
-    return frame
-
-
-def _write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a checked table as Parquet, whole or not at all."""
-    text = {name: pa.array(frame[name], pa.string()) for name in frame.columns if frame[name].dtype == object}
-    columns = {str(name): text.get(name, pa.array(frame[name])) for name in frame.columns}
-    with replacing(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    refuse(path, columns, ~sound_N, "start_s and end_s are no interval (0 <= start_s < end_s)")

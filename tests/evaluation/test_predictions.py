@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,37 @@ def test_intervals_are_half_open_so_a_touching_stretch_does_not_count():
 def test_a_wrong_truth_table_is_refused(files, change, says):
     with pytest.raises(DataError, match=says):
         write_truth(HERE, change(files[0]))
+
+
+def test_windows_of_many_recordings_are_held_against_the_right_stretches():
+    """Every answer equals that of looking at all stretches of a window's recording, one by one."""
+    generator = np.random.default_rng()
+    edges = [np.unique(np.append(0.0, generator.integers(1, 20, size=4))) + r for r in range(6)]
+    rows = [
+        (recording * 7, "a", low, high, generator.choice(["walk", "sit", None]))
+        for recording, edge in enumerate(edges)
+        for low, high in pairwise(edge)
+    ]
+    truth = pd.DataFrame(rows, columns=["recording", "subject", "start_s", "end_s", "activity"])
+    for recording, start_s in zip(generator.integers(0, 6, 60) * 7, generator.integers(0, 24, 60), strict=True):
+        end_s, label = start_s + int(generator.integers(1, 5)), str(generator.choice(["walk", "sit"]))
+        own = [row for row in rows if row[0] == recording]
+        inside = start_s >= own[0][2] and end_s <= own[-1][3]
+        shown = any(row[4] == label and row[2] < end_s and row[3] > start_s for row in own)
+        values = {"recording": recording, "start_s": float(start_s), "end_s": float(end_s), "subject": "a"}
+        frame = pd.DataFrame([{**values, "truth": label}])
+        if inside and shown:
+            check_against_truth(frame, truth, HERE)
+            continue
+        with pytest.raises(DataError, match="does not occur" if inside else "beyond its recording"):
+            check_against_truth(frame, truth, HERE)
+
+
+def test_a_file_of_pandas_with_an_index_is_read_and_one_with_a_column_twice_is_not(files, tmp_path):
+    files[1].iloc[3:].to_parquet(tmp_path / "p.parquet")
+    assert len(read_predictions(tmp_path / "p.parquet")) == len(files[1]) - 3
+    with pytest.raises(DataError, match="'truth' is there twice"):
+        write_predictions(HERE, pd.concat([files[1], files[1][["truth"]]], axis=1))
 
 
 @pytest.mark.parametrize("read", [read_predictions, read_truth])
