@@ -181,7 +181,7 @@ def _checked_predictions(path: Path, columns: Columns) -> Columns:
                 f"{path}, row {row}: {column} {value!r} is not an activity of this file.", candidates(value, activities)
             )
     probability_NK = np.stack([columns[name] for name in names], axis=1).astype(np.float64)
-    possible_N = ((probability_NK >= 0) & (probability_NK <= 1)).all(axis=1)
+    possible_N = np.asarray(((probability_NK >= 0) & (probability_NK <= 1)).all(axis=1))
     refuse(path, columns, ~possible_N, "a probability is not between 0 and 1")
     excess_N = np.abs(probability_NK.sum(axis=1) - 1)
     refuse(path, columns, excess_N > _SUM_TOLERANCE, "its probabilities do not sum to 1")
