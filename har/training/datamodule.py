@@ -33,11 +33,17 @@ class WindowLoader:
         signal_TC: float32 (rows of the store, channels).
         index: The windows to draw from.
         batches: For each batch, the numbers of its windows in `index`; see `training_batches`.
+        shift: Where each window begins instead of its place in `index`; nowhere else when None.
     """
 
     def __init__(
-        self, signal_TC: npt.NDArray[np.float32], index: WindowIndex, batches: Sequence[npt.NDArray[np.int64]]
+        self,
+        signal_TC: npt.NDArray[np.float32],
+        index: WindowIndex,
+        batches: Sequence[npt.NDArray[np.int64]],
+        shift: Shift | None = None,
     ) -> None:
+        self._shift = shift
         self._signal_TC = signal_TC
         self._index = index
         self._batches = batches
@@ -53,7 +59,8 @@ class WindowLoader:
         first, self._first = self._first, 0
         for number in range(first, len(self._batches)):
             chosen = self._batches[number]
-            x_NTC = gather(self._signal_TC, self._index.start[chosen], self._index.samples)
+            start_N = self._index.start[chosen] if self._shift is None else self._shift(chosen, number)
+            x_NTC = gather(self._signal_TC, start_N, self._index.samples)
             if not np.isfinite(x_NTC).all():
                 raise self._not_finite(x_NTC, chosen)
             label_N = self._index.label[chosen].astype(np.int64)
@@ -76,6 +83,36 @@ class WindowLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on behind the batches that were delivered before the checkpoint."""
         self._first = state["delivered"]
+
+
+class Shift:
+    """Begins training windows a little earlier or later, drawn anew each time, never beyond their recording.
+
+    Args:
+        store: The windows' store.
+        index: The windows.
+        most: The most samples that a window is moved by.
+        seed: The run's seed.
+    """
+
+    def __init__(self, store: Store, index: WindowIndex, most: int, seed: int) -> None:
+        recordings = store.recordings.set_index("recording").loc[index.recording]
+        self._start_N, self._seed = index.start, seed
+        self._earliest_N = np.maximum(recordings["start"].to_numpy(), index.start - most)
+        self._latest_N = np.minimum(recordings["stop"].to_numpy() - index.samples, index.start + most)
+
+    def __call__(self, chosen: npt.NDArray[np.int64], step: int) -> npt.NDArray[np.int64]:
+        """Return the first rows of some windows in a step, as a function of the seed and the step.
+
+        Args:
+            chosen: Numbers of the windows in the index.
+            step: Optimiser step.
+        """
+        generator = np.random.Generator(np.random.PCG64(derive_seed(self._seed, "shift", step)))
+        start_N: npt.NDArray[np.int64] = generator.integers(
+            self._earliest_N[chosen], self._latest_N[chosen], endpoint=True
+        )
+        return start_N
 
 
 def loader_in_order(store: Store, index: WindowIndex) -> WindowLoader:
@@ -195,6 +232,8 @@ class HarDataModule(pl.LightningDataModule):
             ``subject-3_train-2``; with all of its training subjects when null.
         fold: Name of the fold, such as ``subject-3`` or ``fold-0``; the first one when null.
         batch_size: Windows of a training batch.
+        shift_s: The most seconds that a training window begins earlier or later than at its place, drawn anew each
+            time it is shown; it keeps its label and stays in its recording. At most half of `step_s` keeps labels true.
         root: Folder of the data; ``$HAR_DATA`` or ``./data`` when null.
         seed: The run's seed, for the batch order; linked to ``seed_everything``.
     """
@@ -214,10 +253,16 @@ class HarDataModule(pl.LightningDataModule):
         train_subjects: list[int] | None = None,
         fold: str | None = None,
         batch_size: int = 64,
+        shift_s: float = 0.0,
         root: str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if not 0 <= shift_s < window_s:
+            raise UsageError(
+                f"data.shift_s {shift_s} is not from 0 to the length of a window, {window_s} s.",
+                "0 leaves windows where they are; half of data.step_s is the usual most.",
+            )
         if batch_size < 1:
             raise UsageError(f"data.batch_size {batch_size} is not a positive number of windows.", "64 is the default.")
         self.data_set = name
@@ -226,7 +271,7 @@ class HarDataModule(pl.LightningDataModule):
         )
         self.fold_name = fold
         self.fold_arguments = (folds, fold_count, validation_subjects, train_subjects)
-        self.batch_size = batch_size
+        self.batch_size, self.shift_s = batch_size, shift_s
         self.root = root
         self.seed = seed
         self._ready = False
@@ -298,7 +343,9 @@ class HarDataModule(pl.LightningDataModule):
         """Return all batches of the run, in the order given by its seed; one pass is the whole step budget."""
         steps = self.trainer.max_steps if self.trainer else 0
         batches = training_batches(len(self.train), self.batch_size, steps, self.seed)
-        return WindowLoader(self.store.signal_TC, self.train, batches)
+        most = int(self.shift_s * self.store.rate_hz)
+        shift = Shift(self.store, self.train, most, self.seed) if most else None
+        return WindowLoader(self.store.signal_TC, self.train, batches, shift)
 
     def val_dataloader(self) -> WindowLoader:
         """Return the validation windows in the order of the store."""

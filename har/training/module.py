@@ -23,14 +23,17 @@ from har.norms.lint import lint
 from har.norms.plan import NormPlan
 from har.norms.weights import clip_adaptively
 from har.seeds import derive_seed
+from har.training.augment import Augmentation, Augmenter
+from har.training.averaging import WeightAveraging
 from har.training.datamodule import Batch, HarDataModule
-from har.training.precise import PreciseValidation
+from har.training.optimisation import Optimisation
+from har.training.precise import PreciseValidation, State, exact_statistics
 
 MONITOR = "validation_macro_f1"
 
 
 class HarModule(pl.LightningModule):
-    """A learner with its norm plan, trained with AdamW on cross-entropy.
+    """A learner with its norm plan, trained on cross-entropy.
 
     The network is built when the data are known (`configure_model`), and its initial weights are a function of the
     seed and of their names. Dropout of step t is a function of the seed and t, so a resumed run draws the same.
@@ -39,13 +42,15 @@ class HarModule(pl.LightningModule):
         learner: The feature learner and its settings.
         norm: Which norm stands where.
         scaling: Fixed input scaling fitted on the training subjects: ``none``, ``scalar`` or ``channel``.
-        learning_rate: AdamW's learning rate, the same for all steps.
-        weight_decay: AdamW's decoupled weight decay, on weights of convolutions and linear layers alone.
+        learning_rate: The optimiser's learning rate; the largest one where a schedule changes it.
+        weight_decay: Weight decay, on weights of convolutions and linear layers alone.
         adaptive_clipping: Largest ratio of the norms of a filter's gradient and weight (adaptive gradient clipping,
             usually 0.01, with norm kind ``scaled_weights``); the head's is free. None clips nothing.
         seed: The run's seed; linked to ``seed_everything``.
         precise_validation: Validate, and so choose the weights, with exact statistics of the batch norms over all
             training windows instead of running ones.
+        optimisation: Optimiser, schedule, smoothing and weights of the loss, averaging of weights.
+        augmentation: Random changes of the training windows.
     """
 
     network: Classifier
@@ -60,6 +65,8 @@ class HarModule(pl.LightningModule):
         adaptive_clipping: float | None = None,
         seed: int = 0,
         precise_validation: bool = False,
+        optimisation: Optimisation = Optimisation(),  # noqa: B008
+        augmentation: Augmentation = Augmentation(),  # noqa: B008
     ) -> None:
         super().__init__()
         if not learning_rate > 0 or not weight_decay >= 0:
@@ -77,6 +84,9 @@ class HarModule(pl.LightningModule):
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.seed = seed
         self.precise_validation = precise_validation
+        self.optimisation, self.augmentation = optimisation, augmentation
+        self._augment: Augmenter | None = None
+        self._weight_K: Tensor | None = None
         self.data: HarDataModule | None = None  # what exact statistics are measured on
         self.recipe: dict[str, Any] = {}
         self.observers: list[Callback] = []  # what looks on, with training's own statistics in place
@@ -115,7 +125,12 @@ class HarModule(pl.LightningModule):
     def _build_for(self, data: HarDataModule) -> None:
         """Build the network for a data module that is set up."""
         self.data = data
-        self.build(data.recipe(), *data.training_moments())
+        mean_C, variance_C = data.training_moments()
+        self.build(data.recipe(), mean_C, variance_C)
+        self._weight_K = self.optimisation.weights_of(data.train.label, len(data.activities))
+        if self.augmentation:
+            channels = self.recipe["preparation"]["channels"]
+            self._augment = Augmenter(self.augmentation, channels, mean_C, variance_C.sqrt(), self.seed)
 
     def doubts(self, data: HarDataModule) -> list[str]:
         """Build the network for a data module, before any trainer does, and return what is doubtful about it."""
@@ -124,24 +139,33 @@ class HarModule(pl.LightningModule):
         return lint(self.network.features, x_1TC, batch=data.batch_size, scaled=self.scaling == "channel")
 
     def configure_callbacks(self) -> list[Callback]:
-        """Return what validates with exact statistics, where that is asked for, then the observers.
+        """Return what averages weights, what validates with those or with exact statistics, and the observers.
 
-        Called by Lightning, which runs them in this order: observers see the running statistics put back.
+        Called by Lightning, which runs them in this order: observers see training's own state put back.
         """
-        return [*([PreciseValidation()] if self.precise_validation else []), *self.observers]
+        own: list[Callback] = []
+        decay = self.optimisation.weight_averaging
+        states: list[State] = [exact_statistics] if self.precise_validation else []
+        if decay is not None and self.trainer.training:  # afterwards the network has the chosen average already
+            averaging = WeightAveraging(self.network, decay)
+            own.append(averaging)
+            states.insert(0, lambda *_: averaging.in_place())
+        if decay is not None or states:  # without states it takes the place of fitting's
+            own.append(PreciseValidation(states))
+        return [*own, *self.observers]
 
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return logits_NK of x_NTC, float32 (windows, samples, channels) in the store's units."""
         logits_NK: Tensor = self.network(x_NTC)
         return logits_NK
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101); norms and biases are not decayed."""
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in self.parameters() if p.ndim > 1]},
-            {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser, and the schedule of its learning rate where it has one."""
+        optimiser = self.optimisation.make(self.parameters(), self.learning_rate, self.weight_decay)
+        if self.optimisation.schedule == "constant":
+            return optimiser
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.optimisation.factor(self.trainer.max_steps))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
         """Tell the norms how many forward passes the run has."""
@@ -166,12 +190,20 @@ class HarModule(pl.LightningModule):
         self.seed_step(self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the cross-entropy of a batch, and add it to the mean since the last evaluation."""
+        """Return the loss of a batch, and add it to the mean since the last evaluation."""
         x_NTC, label_N = batch
-        loss = functional.cross_entropy(self(x_NTC), label_N)
+        if self._augment is not None:
+            x_NTC = self._augment(x_NTC, self.global_step)
+        loss = self.loss(self(x_NTC), label_N)
         self._loss_sum = self._loss_sum.to(loss.device) + loss.detach()  # no .item(): it would wait for the device
         self._loss_steps += 1
         return loss
+
+    def loss(self, logits_NK: Tensor, label_N: Tensor) -> Tensor:
+        """Return the cross-entropy that training makes small: with its smoothing, and its weights of activities."""
+        weight_K = None if self._weight_K is None else self._weight_K.to(logits_NK)
+        smoothing = self.optimisation.label_smoothing
+        return functional.cross_entropy(logits_NK, label_N, weight=weight_K, label_smoothing=smoothing)
 
     def take_train_loss(self) -> float | None:
         """Return the mean training loss since the last call, None when there was no step."""

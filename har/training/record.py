@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from har.errors import DataError, UsageError
 from har.files import sha256_of_json
 from har.norms.inferences import RUNNING
 from har.training import provenance
+from har.training.augment import Augmentation
 from har.training.cli import parts
 from har.training.datamodule import HarDataModule
+from har.training.optimisation import Optimisation
 from har.windows.prepare import open_store
 from har.windows.segment import missing_activities
 from har.windows.splits import Fold
@@ -33,6 +36,9 @@ _UNLESS: dict[tuple[str, ...], Any] = {
     ("model", "precise_validation"): False,
     ("model", "adaptive_clipping"): None,
     ("model", "norm", "options"): {},
+    ("model", "optimisation"): dataclasses.asdict(Optimisation()),
+    ("model", "augmentation"): dataclasses.asdict(Augmentation()),
+    ("data", "shift_s"): 0.0,
 }
 
 

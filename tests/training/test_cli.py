@@ -13,9 +13,12 @@ from har.training.cli import complete, full_help, parts, resolve
 
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
 SETTINGS = {
-    "data": "activities batch_size fold fold_count folds label_rule min_purity name null root step_s "
-    "train_subjects validation_subjects window_s",
-    "model": "adaptive_clipping learner learning_rate norm precise_validation scaling weight_decay",
+    "data": "activities batch_size fold fold_count folds label_rule min_purity name null root shift_s "
+    "step_s train_subjects validation_subjects window_s",
+    "model": "adaptive_clipping augmentation learner learning_rate norm optimisation precise_validation scaling "
+    "weight_decay",
+    "model.augmentation": "channel_dropout gain jitter mirror rotation_deg time_warp",
+    "model.optimisation": "class_weights label_smoothing optimiser schedule warm_up weight_averaging",
     "model.norm": "epsilon kind momentum options order placement",
     "model.learner.init_args": "dropout filters kernel pool",
 }

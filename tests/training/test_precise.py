@@ -75,8 +75,8 @@ def test_statistics_are_put_back_where_validation_breaks_off(
     stacks = []
     original = precise.PreciseValidation.__init__
 
-    def watched(self: precise.PreciseValidation) -> None:
-        original(self)
+    def watched(self: precise.PreciseValidation, states: list[precise.State]) -> None:
+        original(self, states)
         stacks.append(self._stack)
 
     monkeypatch.setattr(precise.PreciseValidation, "__init__", watched)
