@@ -18,6 +18,7 @@ from har.norms.base import Norm
 from har.norms.layers import AllSensors
 from har.norms.per_window import ThresholdedUnit
 from har.norms.statistics import BatchStatistics
+from har.norms.weights import Convolution
 
 _SIDES = ("input", "output")
 
@@ -59,6 +60,8 @@ class Places:
         ends: For each depth from 1 on, the last output before the next layer with weights, dropout apart: what the
             next layer is given, except for dropout and a mean over time. The head, which is the last one, has none.
         readable: All but the activations, each once; without the norm that all sensors share, which sees one channel.
+        free: The outputs of the layers whose weight may have any length without a difference: those without bias in
+            front of a norm, and those that normalise the weight themselves.
     """
 
     start: Place
@@ -66,6 +69,7 @@ class Places:
     activations: tuple[Place, ...]
     ends: tuple[Place, ...]
     readable: tuple[Place, ...]
+    free: tuple[Place, ...]
 
 
 def places(network: nn.Module, x_1TC: Tensor) -> Places:
@@ -80,11 +84,16 @@ def places(network: nn.Module, x_1TC: Tensor) -> Places:
     norms: list[Place] = []
     activations: list[Place] = []
     ends: dict[int, Place] = {}
-    for call in calls(network, x_1TC):
+    free: list[Place] = []
+    made = calls(network, x_1TC)
+    normed = [call.before for call in made if _is_norm(call.layer)]
+    for call in made:
         if _has_weights(call.layer):
             depth += 1
             start = start or Place(0, call.name, call.layer, "input")
-        if isinstance(call.layer, (Norm, _BatchNorm, BatchStatistics)):
+            if (call.layer in normed and call.layer.bias is None) or _normalises_weight(call.layer):
+                free.append(Place(depth, call.name, call.layer, "output"))
+        if _is_norm(call.layer):
             norms += [Place(depth, call.name, call.layer, side) for side in _SIDES]
         if _activates(call.layer):
             activations.append(Place(depth, call.name, call.layer, "output"))
@@ -95,7 +104,7 @@ def places(network: nn.Module, x_1TC: Tensor) -> Places:
     shared = {module.scalar for module in network.modules() if isinstance(module, AllSensors)}
     of_channels = [place for place in norms if place.layer not in shared]
     readable = tuple(dict.fromkeys((start, *of_channels, *ends.values())))
-    return Places(start, tuple(norms), tuple(activations), tuple(ends.values()), readable)
+    return Places(start, tuple(norms), tuple(activations), tuple(ends.values()), readable, tuple(free))
 
 
 @contextmanager
@@ -157,6 +166,16 @@ def calls(network: nn.Module, x_1TC: Tensor) -> list[Call]:
 def _has_weights(layer: nn.Module) -> bool:
     """Return whether a layer has a weight of more than one dimension: a convolution or a linear layer."""
     return any(parameter.ndim > 1 for parameter in layer.parameters(recurse=False))
+
+
+def _is_norm(layer: nn.Module) -> bool:
+    """Return whether a layer normalises what passes through it."""
+    return isinstance(layer, (Norm, _BatchNorm, BatchStatistics))
+
+
+def _normalises_weight(layer: nn.Module) -> bool:
+    """Return whether a layer divides its weight by the weight's own deviation before use."""
+    return isinstance(layer, Convolution) and layer.transform in ("standardised", "scaled")
 
 
 def _activates(layer: nn.Module) -> bool:

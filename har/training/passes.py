@@ -45,6 +45,7 @@ class TrainingPass:
         gaps: For the input of each norm of the batch, its statistics against the stored ones.
         backward: For the same, what its backward pass takes means of.
         gradients: For each depth, ∂L/∂h.
+        slope: float (parameters,), ∂L/∂w of all that is trained, as one vector.
         training_NK: float (windows, activities), logits in training mode.
         inference_NK: float (windows, activities), logits of the same windows in inference mode.
     """
@@ -52,6 +53,7 @@ class TrainingPass:
     gaps: dict[Place, dict[str, float]]
     backward: dict[Place, Backward]
     gradients: dict[int, Tensor]
+    slope: Tensor
     training_NK: Tensor
     inference_NK: Tensor
 
@@ -77,7 +79,10 @@ def training_pass(
     with watched(tuple(stored), tuple(wanted)) as seen:
         training_NK = network(x_NTC)
         loss = functional.cross_entropy(training_NK, label_N)
-        slopes = dict(zip(wanted, torch.autograd.grad(loss, [seen[place] for place in wanted]), strict=True))
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        sources = [seen[place] for place in wanted] + trained
+        found_slopes = torch.autograd.grad(loss, sources, materialize_grads=True)
+        slopes = dict(zip(wanted, found_slopes, strict=False))
     gaps, backward = {}, {}
     for source, output in norms.pairs:
         moments = Moments.of(seen[source])
@@ -88,7 +93,8 @@ def training_pass(
     with torch.no_grad():
         inference_NK = network(x_NTC)
     gradients = {place.depth: slopes[place] for place in found.ends}
-    return TrainingPass(gaps, backward, gradients, training_NK.detach().cpu(), inference_NK.cpu())
+    slope = torch.cat([part.flatten() for part in found_slopes[len(wanted) :]])
+    return TrainingPass(gaps, backward, gradients, slope, training_NK.detach().cpu(), inference_NK.cpu())
 
 
 def _mean_gap(layer: nn.Module, moments: Moments, stored: Statistics) -> dict[str, float]:

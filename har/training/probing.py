@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from har.norms.folding import affine_of
 from har.norms.freeze import unchanged
 from har.norms.landscape import SHARES, along_gradient, batch_loss, trained_parameters
 from har.norms.places import Place, places, watched
+from har.norms.steps import noise_probes, step_probes
 from har.seeds import derive_seed
 from har.training.datamodule import HarDataModule
 from har.training.passes import BatchNorms, means, training_pass
@@ -120,8 +121,10 @@ class Probing:
                 if group == "train":
                     with rows.timed("recoverable"):
                         self._recover(rows, moments)
+            moved = last_step(optimizer)
+            self._steps(rows, optimizer, moved)
             with rows.timed("landscape"):
-                self._landscape(rows, last_step(optimizer), rewind)
+                self._landscape(rows, moved, rewind)
         return rows
 
     def held_out(self, step: int) -> Rows:
@@ -163,6 +166,7 @@ class Probing:
         for place in self._places.ends:
             rows.add("train", place, by_depth[place.depth])
         label_N = torch.cat([label_N for _, label_N in self._batches]).cpu()
+        rows.add("train", None, noise_probes([one.slope for one in passes], len(self._batches[0][1])))
         logits = [torch.cat([getattr(one, mode) for one in passes]) for mode in ("training_NK", "inference_NK")]
         rows.add("train", None, whole | mode_gap(logits[0], logits[1], label_N))
 
@@ -201,6 +205,13 @@ class Probing:
             if place in self._read:
                 found = self._questions.answers(moments[place])
             rows.add("train", place, found)  # behind a fixed map per channel, what was read in front of it
+
+    def _steps(self, rows: Rows, optimizer: torch.optim.Optimizer, moved: Mapping[Tensor, Tensor]) -> None:
+        """Add what a step is to the weights whose length plays no part, and how far the last one has turned them."""
+        rates = {parameter: float(group["lr"]) for group in optimizer.param_groups for parameter in group["params"]}
+        for place in self._places.free:
+            weight = cast("Tensor", place.layer.weight)
+            rows.add("train", place, step_probes(weight, rates[weight], moved.get(weight)))
 
     def _landscape(self, rows: Rows, moved: Mapping[Tensor, Tensor], rewind: Callable[[], None]) -> None:
         """Add the loss along its gradient, in units of the optimiser's last step, and the length of that step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
 from har.learners.initialise import initialise
+from har.norms.base import set_total_steps
 from har.norms.layers import KINDS
 from har.norms.places import Places, places, watched
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
@@ -75,3 +77,35 @@ def test_tensors_of_the_latest_pass_are_kept_and_watching_ends() -> None:
         assert len(seen[source]) == 5
         assert seen[output].requires_grad
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in made.modules())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("placement", "order"), [("every", "pre"), ("every", "post"), ("first", "pre"), ("none", "pre")]
+)
+def test_weights_are_free_where_the_network_gives_the_same_whatever_their_length(
+    kind: str, placement: str, order: str
+) -> None:
+    """Against the network itself: each convolution's weight is made three times as long in turn."""
+    made = network(NormPlan(kind, placement, order, epsilon=1e-12)).double()
+    set_total_steps(made, 1000)  # batch renormalisation, too, is free until it follows its running statistics
+    for name, parameter in made.named_parameters():
+        if name.endswith("bias"):
+            parameter.data.uniform_(0.5, 1.5)  # positive, so that units are alive behind an activation too
+    x_NTC = torch.randn(6, 30, 3, dtype=torch.float64)
+    free = {place.depth for place in places(made, x_NTC[:1]).free}
+    expected = behind_the_last_block(made, x_NTC)
+    for depth in (1, 2, 3):
+        longer = copy.deepcopy(made)
+        longer.get_submodule(f"features.block{depth}.conv").weight.data.mul_(3)
+        same = torch.allclose(behind_the_last_block(longer, x_NTC), expected, rtol=1e-3, atol=1e-4)
+        assert same == (depth in free), depth
+
+
+def behind_the_last_block(made: nn.Module, x_NTC: torch.Tensor) -> torch.Tensor:
+    """What is handed on in training, before dropout and the mean over time, which hides what instance norm gives."""
+    made = copy.deepcopy(made).train()
+    end = places(made, x_NTC[:1]).ends[-1]
+    with watched((end,)) as seen, torch.no_grad():
+        made(x_NTC)
+    return seen[end]

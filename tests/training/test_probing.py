@@ -17,6 +17,7 @@ from har.norms.diagnostics import Moments, Statistics, estimation_shift
 from har.norms.layers import KINDS
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
 from har.norms.statistics import statistics_layers
+from har.norms.steps import noise_probes
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
 from har.training.probing import Probing
@@ -80,10 +81,10 @@ def test_every_kind_at_every_place_is_probed_without_a_trace(
     assert all(torch.equal(p.grad, before) for p, before in zip(module.parameters(), gradients, strict=True))
     assert torch.equal(torch.get_rng_state(), random)
     assert [layer.training for layer in module.modules()] == modes
-    _require_complete(found, kind, [] if placement == "none" else list(module.norm.positions(2)))
+    _require_complete(found, kind, order, [] if placement == "none" else list(module.norm.positions(2)))
 
 
-def _require_complete(found: list[dict[str, Any]], kind: str, positions: list[int]) -> None:
+def _require_complete(found: list[dict[str, Any]], kind: str, order: str, positions: list[int]) -> None:
     """Prove that what makes sense for a kind is there, finite, and nothing else."""
     wrong = [row for row in found if not math.isfinite(row["value"]) and row["probe"] != "act.kurt"]
     assert not wrong
@@ -98,6 +99,9 @@ def _require_complete(found: list[dict[str, Any]], kind: str, positions: list[in
     assert {row["depth"] for row in found if row["probe"] == "norm.small_gamma"} == (
         set(positions) if KINDS[kind].layer else set()
     )
+    free = {row["depth"] for row in found if row["probe"] == "lr.angle"}
+    normed = set(positions) - {0}
+    assert free == (normed if order == "pre" or kind in ("standardised_weights", "scaled_weights") else set())
     assert {row["depth"] for row in found if row["probe"] == "act.dead" and row["group"] == "validation"} == {1, 2}
 
 
@@ -172,3 +176,27 @@ def test_gradients_by_depth_are_those_of_autograd(data: HarDataModule) -> None:
     for depth in (1, 2):
         (row,) = (r for r in found if (r["depth"], r["probe"]) == (depth, "grad.rms"))
         assert row["value"] == pytest.approx(float(kept[depth].grad.square().mean().sqrt()), rel=1e-4)
+
+
+def test_noise_is_that_of_the_gradients_of_the_random_batches(data: HarDataModule) -> None:
+    module, optimiser = trained(data, NormPlan(placement="none"), dropout=0.0)
+    found = Probing(module.network, data, 3, 40, torch.device("cpu")).measure(2, optimiser).rows
+    gradients = []
+    for batch in random_batches(data, 3):
+        module.zero_grad()
+        functional.cross_entropy(module.network(batch.x_NTC), batch.label_N).backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in module.parameters()]))
+    values = {row["probe"]: row["value"] for row in found if row["probe"].startswith("noise.")}
+    assert values == pytest.approx(noise_probes(gradients, data.batch_size), rel=1e-3, nan_ok=True)
+    assert set(values) == {"noise.gradient", "noise.trace", "noise.scale"}
+
+
+def test_effective_rates_are_of_the_weights_and_rate_of_the_optimiser(data: HarDataModule) -> None:
+    module, optimiser = trained(data)
+    optimiser.param_groups[0]["lr"] = 0.02
+    found = {(row["probe"], row["layer"]): row["value"] for row in rows(module, optimiser, data)}
+    for depth in (1, 2):
+        name = f"features.block{depth}.conv"
+        squared = module.network.get_submodule(name).weight.detach().double().square().sum().item()
+        assert found["lr.effective", name] == pytest.approx(0.02 / squared)
+        assert 0 < found["lr.angle", name] < 0.5
