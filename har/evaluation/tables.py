@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from har.evaluation.arms import is_transductive
+from har.evaluation.confusion_changes import changes, changes_table
 from har.evaluation.contrast import limit, plural
+from har.evaluation.cost import cost_table
 from har.evaluation.counts import natural
 from har.evaluation.event_tables import event_tables
 from har.evaluation.gathering import Gathered
@@ -34,8 +36,10 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
         subjects_table(result),
         differences_table(result),
         *score_tables(result, gathered),
+        changes_table([row for found in result["contrasts"] for row in changes(gathered, found["a"], found["b"])]),
         *event_tables({name: found["events"] for name, found in result["variants"].items()}),
         curves_table(gathered),
+        cost_table(result, gathered),
         *(target_tables(result["target"]) if "target" in result else []),
         *(training_tables(result["training_subjects"], result["policy"]) if "training_subjects" in result else []),
         *(tuning_tables(gathered.tuning) if gathered.tuning else []),
@@ -44,7 +48,7 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
 
 
 def variants_table(result: dict[str, Any]) -> Table:
-    """Return scores and cost of each variant, and of each inference of it that uses no data of the test subject."""
+    """Return the scores of each variant, and of each inference of it that uses no data of the test subject."""
     policy = result["policy"]
     note = (
         f"Macro F1 ({policy}) is taken per subject and then averaged; pooled macro F1, accuracy and weighted F1 are of"
@@ -64,7 +68,7 @@ def transductive_table(result: dict[str, Any]) -> Table:
 
 
 def _scores_table(name: str, title: str, result: dict[str, Any], note: str, *, transductive: bool) -> Table:
-    """Return scores and cost of the arms that are transductive, or of those that are not."""
+    """Return the scores of the arms that are transductive, or of those that are not."""
     policy = result["policy"]
     columns = [
         Column("variant"),
@@ -73,16 +77,13 @@ def _scores_table(name: str, title: str, result: dict[str, Any], note: str, *, t
         Column("macro F1 (pooled)", "score"),
         Column("accuracy", "score"),
         Column("weighted F1", "score"),
-        Column("parameters", "mean"),
-        Column("best step, mean", "mean"),
-        Column("seconds per run", "seconds"),
         Column("subjects", "count"),
         Column("runs", "count"),
     ]
     scores = ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy", "weighted_f1")
-    cost = ("parameters", "best_step", "seconds", "subjects", "runs")
+    counts = ("subjects", "runs")
     rows = [
-        [arm, *(found[key] for key in (*scores, *cost))]
+        [arm, *(found[key] for key in (*scores, *counts))]
         for arm, found in result["variants"].items()
         if is_transductive(arm) == transductive
     ]
@@ -174,14 +175,10 @@ def differences_table(result: dict[str, Any]) -> Table:
 
 
 def curves_table(gathered: Gathered) -> Table:
-    """Return the learning curve of each variant, mean over its runs."""
-    columns = [
-        Column("variant"),
-        Column("step", "count"),
-        Column("runs", "count"),
-        Column("training loss", "score"),
-        Column("validation macro F1", "score"),
-    ]
+    """Return the learning curve of each variant: mean over its runs, and the ends of the middle 80 % of them."""
+    columns = [Column("variant"), Column("step", "count"), Column("runs", "count")]
+    for name in ("training loss", "validation macro F1"):
+        columns += [Column(name, "score"), Column("10 % of runs below", "score"), Column("10 % above", "score")]
     rows = []
     for variant in gathered.study["variants"]:
         at_step: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -189,12 +186,15 @@ def curves_table(gathered: Gathered) -> Table:
             for point in run.curve:
                 at_step[int(point["step"])].append(point)
         for step, points in sorted(at_step.items()):
-            means = [mean_of(points, key) for key in ("train_loss", "validation_macro_f1")]
-            rows.append([variant, step, len(points), *means])
+            summed = [_spread(points, key) for key in ("train_loss", "validation_macro_f1")]
+            rows.append([variant, step, len(points), *summed[0], *summed[1]])
     return Table("curves", "Learning curves, mean over runs", columns, rows)
 
 
-def mean_of(points: list[dict[str, Any]], key: str) -> float | None:
-    """Return the mean of one entry over the points that have it."""
+def _spread(points: list[dict[str, Any]], key: str) -> tuple[float | None, float | None, float | None]:
+    """Return mean, 10th and 90th percentile of one entry over the points that have it."""
     known = [point[key] for point in points if point.get(key) is not None]
-    return float(np.mean(known)) if known else None
+    if not known:
+        return None, None, None
+    low, high = np.quantile(known, [0.1, 0.9])
+    return float(np.mean(known)), float(low), float(high)

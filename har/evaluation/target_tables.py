@@ -9,12 +9,12 @@ from har.evaluation.steps_to_target import UNITS, target_in_words
 
 
 def target_tables(found: dict[str, Any]) -> list[Table]:
-    """Return the table of variants, that of contrasts and that of runs.
+    """Return the table of variants, that of their curves, that of contrasts and that of runs.
 
     Args:
         found: The entry ``target`` of `contrasts.json`.
     """
-    return [_variants(found), _contrasts(found), _runs(found)]
+    return [_variants(found), _curves(found), _contrasts(found), _runs(found)]
 
 
 def _variants(found: dict[str, Any]) -> Table:
@@ -39,6 +39,14 @@ def _variants(found: dict[str, Any]) -> Table:
         " the runs have reached it (product-limit estimate), n/a where fewer do." + _limits(found)
     )
     return Table("steps-to-target", f"Training until {target_in_words(found)}", columns, rows, note)
+
+
+def _curves(found: dict[str, Any]) -> Table:
+    """Return the share of each variant's runs that have reached the target, at every step where it changes."""
+    columns = [Column("variant"), Column("step", "count"), Column("share reached by then", "score")]
+    rows = [[name, step, share] for name, own in found["variants"].items() for step, share in own["curve"]]
+    note = "Product-limit estimate; every fold weighs the same."
+    return Table("steps-to-target-curves", "Share that has reached the target", columns, rows, note)
 
 
 def _limits(found: dict[str, Any]) -> str:
