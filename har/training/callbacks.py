@@ -16,7 +16,8 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.trainer.states import TrainerFn
 
 from har.files import write_text
-from har.training.module import MONITOR, HarModule
+from har.training.evaluations import MONITOR
+from har.training.module import HarModule
 
 
 class MetricsLog(Callback):

@@ -58,19 +58,23 @@ class WindowLoader:
         """Yield (x_NTC float32, label_N int64), from the first batch or from where `load_state_dict` put it."""
         first, self._first = self._first, 0
         for number in range(first, len(self._batches)):
-            chosen = self._batches[number]
-            start_N = self._index.start[chosen] if self._shift is None else self._shift(chosen, number)
+            start_N, label_N = self.places(number)
             x_NTC = gather(self._signal_TC, start_N, self._index.samples)
             if not np.isfinite(x_NTC).all():
-                raise self._not_finite(x_NTC, chosen)
-            label_N = self._index.label[chosen].astype(np.int64)
+                raise self._not_finite(x_NTC, start_N)
             self._delivered = number + 1
             yield torch.from_numpy(x_NTC), torch.from_numpy(label_N)
 
-    def _not_finite(self, x_NTC: npt.NDArray[np.float32], chosen: npt.NDArray[np.int64]) -> DataError:
+    def places(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the first rows and the labels of a batch's windows, int64 both, by the batch's number."""
+        chosen = self._batches[number]
+        start_N = self._index.start[chosen] if self._shift is None else self._shift(chosen, number)
+        return start_N, self._index.label[chosen].astype(np.int64)
+
+    def _not_finite(self, x_NTC: npt.NDArray[np.float32], start_N: npt.NDArray[np.int64]) -> DataError:
         """Return the error for a signal with values that are no numbers; a prepared store has none."""
         window, sample, channel = np.argwhere(~np.isfinite(x_NTC))[0]
-        row = int(self._index.start[chosen[window]]) + int(sample)
+        row = int(start_N[window]) + int(sample)
         return DataError(
             f"the store is damaged: {x_NTC[window, sample, channel]} in row {row} of signal.npy, channel {channel}.",
             "Make it anew: har prepare and the data set's name.",
@@ -341,7 +345,10 @@ class HarDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> WindowLoader:
         """Return all batches of the run, in the order given by its seed; one pass is the whole step budget."""
-        steps = self.trainer.max_steps if self.trainer else 0
+        return self.training_loader(self.trainer.max_steps if self.trainer else 0)
+
+    def training_loader(self, steps: int) -> WindowLoader:
+        """Return so many batches; see `train_dataloader`."""
         batches = training_batches(len(self.train), self.batch_size, steps, self.seed)
         most = int(self.shift_s * self.store.rate_hz)
         shift = Shift(self.store, self.train, most, self.seed) if most else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,8 +11,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional
 
-from har.errors import DivergenceError, UsageError
-from har.evaluation.measures import macro_f1
+from har.errors import UsageError
 from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
@@ -22,14 +20,12 @@ from har.norms.base import set_total_steps
 from har.norms.lint import lint
 from har.norms.plan import NormPlan
 from har.norms.weights import clip_adaptively
-from har.seeds import derive_seed
 from har.training.augment import Augmentation, Augmenter
 from har.training.averaging import WeightAveraging
 from har.training.datamodule import Batch, HarDataModule
+from har.training.evaluations import seed_step, validation_scores
 from har.training.optimisation import Optimisation
 from har.training.precise import PreciseValidation, State, exact_statistics
-
-MONITOR = "validation_macro_f1"
 
 
 class HarModule(pl.LightningModule):
@@ -178,12 +174,7 @@ class HarModule(pl.LightningModule):
 
     def seed_step(self, step: int) -> None:
         """Seed the dropout of a step from its address, so that it does not depend on what ran before."""
-        seed = derive_seed(self.seed, "step", step)
-        if self.device.type == "cpu":
-            # torch.manual_seed costs 1 ms: it seeds devices that are not there
-            torch.default_generator.manual_seed(seed)
-        else:
-            torch.manual_seed(seed)
+        seed_step(self.seed, step, self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed the step."""
@@ -192,12 +183,14 @@ class HarModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, and add it to the mean since the last evaluation."""
         x_NTC, label_N = batch
-        if self._augment is not None:
-            x_NTC = self._augment(x_NTC, self.global_step)
-        loss = self.loss(self(x_NTC), label_N)
+        loss = self.loss(self(self.augmented(x_NTC, self.global_step)), label_N)
         self._loss_sum = self._loss_sum.to(loss.device) + loss.detach()  # no .item(): it would wait for the device
         self._loss_steps += 1
         return loss
+
+    def augmented(self, x_NTC: Tensor, step: int) -> Tensor:
+        """Return the training windows of a step, changed at random where that is asked for."""
+        return x_NTC if self._augment is None else self._augment(x_NTC, step)
 
     def loss(self, logits_NK: Tensor, label_N: Tensor) -> Tensor:
         """Return the cross-entropy that training makes small: with its smoothing, and its weights of activities."""
@@ -233,15 +226,7 @@ class HarModule(pl.LightningModule):
             DivergenceError: When the loss is no longer a number.
         """
         counts_KK = self._confusion_KK.cpu().numpy()
-        self.validation_scores = {
-            "validation_loss": float(self._validation_loss) / max(int(counts_KK.sum()), 1),
-            MONITOR: macro_f1(counts_KK, "present"),
-        }
-        if not math.isfinite(self.validation_scores["validation_loss"]):
-            raise DivergenceError(
-                f"training diverged: the validation loss is not finite at step {self.global_step}.",
-                "Lower model.learning_rate, or scale the input (model.scaling).",
-            )
+        self.validation_scores = validation_scores(counts_KK, float(self._validation_loss), self.global_step)
         self.log_dict(self.validation_scores)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:

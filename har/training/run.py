@@ -24,9 +24,9 @@ from har.training.allocator import keep_freed_memory
 from har.training.begin import Begun, begin, failure_recorded, held
 from har.training.callbacks import MetricsLog, Progress, checkpoints, read_metrics
 from har.training.checkpoint import WholeFileIO, load_checkpoint
+from har.training.evaluations import MONITOR
 from har.training.inference import predicted
 from har.training.judge import Fitted, judge
-from har.training.module import MONITOR
 from har.training.probes import Probes, ProbeSettings
 from har.training.trainer import lightning, make_trainer
 

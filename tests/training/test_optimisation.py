@@ -18,7 +18,8 @@ from har.training.callbacks import read_metrics
 from har.training.checkpoint import load_checkpoint
 from har.training.cli import resolve
 from har.training.datamodule import HarDataModule
-from har.training.module import MONITOR, HarModule
+from har.training.evaluations import MONITOR
+from har.training.module import HarModule
 from har.training.optimisation import Optimisation
 from har.training.record import identity
 from har.training.run import run

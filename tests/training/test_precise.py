@@ -13,7 +13,7 @@ from har.norms.statistics import replaced
 from har.training import precise
 from har.training.callbacks import read_metrics
 from har.training.cli import resolve
-from har.training.module import MONITOR
+from har.training.evaluations import MONITOR
 from har.training.run import run
 from har.training.statistics import training_statistics
 from har.training.trained import Trained
