@@ -103,6 +103,18 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(arguments, tmp_path, capsys
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_is_doubtful_about_a_network_is_said_apart_from_the_list_of_runs(arguments, tmp_path, capsys):
+    words = [*arguments[:5], str(tmp_path / "runs"), "--dry-run"]
+    assert main([*words, "--set", "model.norm.kind=instance"]) == 0
+    out, err = capsys.readouterr()
+    (doubt,) = err.splitlines()
+    assert doubt.startswith("har: Variant every: block1.norm normalises each window by itself")
+    assert out.count("missing") == 4
+    assert "normalises" not in out
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_runs_of_other_settings_are_refused_with_exit_code_2(arguments, finished, capsys):
     assert main([*arguments, "--set", "trainer.max_steps=10"]) == 2
     err = capsys.readouterr().err

@@ -90,6 +90,18 @@ def test_fit_prints_one_plain_line_per_evaluation_when_redirected(run: Path, har
     assert metrics[0] == metrics[1]
 
 
+def test_fit_says_what_is_doubtful_about_the_network_before_the_first_step(run: Path, har: Har, tmp_path: Path) -> None:
+    folder = tmp_path / "doubtful"
+    code, out, text = har("fit", "--config", run / "config.yaml", "--model.norm.kind", "instance", "--out", folder)
+    assert code == 0
+    first, *progress = text.splitlines()
+    (doubt,) = json.loads((folder / "run.json").read_text())["warnings"]
+    assert first == f"warning: {doubt}"
+    assert doubt.startswith("block1.norm normalises each window by itself")
+    assert all("step" in line for line in progress)
+    assert doubt not in out
+
+
 def test_resume_takes_no_settings(run: Path, har: Har) -> None:
     code, _, text = har("fit", "--resume", run, "--model.learning_rate", 1)
     assert code == 2
