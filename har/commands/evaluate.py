@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ _EXAMPLES = """
 har evaluate runs/bn-placement/spar
 har evaluate runs/bn-placement/spar/every/subject-1/repeat-0
 har evaluate runs/bn-placement/spar/every/subject-1/repeat-0 --policy union --json
+har evaluate runs/bn-placement/spar/every/subject-1/repeat-0 --html
 har evaluate predictions.parquet --out scores
 har evaluate runs/bn-placement
 har evaluate runs/bn-placement/spar runs/bn-placement/hapt runs/bn-placement/pamap2 --out across
@@ -51,21 +53,29 @@ def main(args: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where scores.json and scores.csv go, or across.json"
     )
+    parser.add_argument(
+        "--html", action="store_true", help="write scores.html too, the page of a run or of a predictions file"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(args)
     path, several = options.paths[0], len(options.paths) > 1
+    studies = several or (path / "study.json").is_file() or len(list(path.glob("*/study.json"))) > 1
+    if options.html and studies:
+        raise UsageError(
+            "--html is for one run or predictions file.", "The page of a study is written by: har report STUDY"
+        )
     if (path / "study.json").is_file() and not several:
         if options.out is not None:
             raise UsageError("--out is not for a study: its scores stand in its folder.", "Leave --out away.")
         return _study(path, options.policy, as_json=options.json)
     if options.out is not None:
         _expect_folder(options.out)
-    if several or len(list(path.glob("*/study.json"))) > 1:
+    if studies:
         return _across(options.paths, options.policy, options.out, as_json=options.json)
-    return _run(path, options.policy, options.out, as_json=options.json)
+    return _run(path, options.policy, options.out, as_json=options.json, as_html=options.html)
 
 
-def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
+def _run(path: Path, policy: str, out: Path | None, *, as_json: bool, as_html: bool) -> int:
     """Score one run, or one predictions file that stands alone."""
     from har.evaluation.scorecard import inferences_table, scorecard, scores_csv
     from har.evaluation.scores import inferences_of, score_file, score_run, scores_file
@@ -83,6 +93,8 @@ def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
     for name, found in others.items():
         write_json(folder / scores_file(name), found)
     write_text(folder / "scores.csv", scores_csv(scores))
+    if as_html:
+        _write_page(path, folder, scores, others)
     if as_json:
         _print_json({**scores, "inferences": others} if others else scores)
         return 0
@@ -90,8 +102,23 @@ def _run(path: Path, policy: str, out: Path | None, *, as_json: bool) -> int:
     if others:
         print(f"\n{inferences_table(scores, others).markdown()}\n\n{inferences_table(scores, others).note}")
     more = f", {folder / 'scores-<inference>.json'}" if others else ""
+    more += f", {folder / 'scores.html'}" if as_html else ""
     print(f"\nwritten: {folder / 'scores.json'}, {folder / 'scores.csv'}{more}")
     return 0
+
+
+def _write_page(path: Path, folder: Path, scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> None:
+    """Write the page of one run, or of one predictions file that stands alone."""
+    from har.evaluation.gathering import read_curve, read_json
+    from har.evaluation.measures import DEFAULT_POLICY
+    from har.evaluation.run_page import RunMaterial, write_run_page
+
+    option = "" if scores["policy"] == DEFAULT_POLICY else f" --policy {scores['policy']}"
+    command = f"har evaluate {shlex.quote(path.as_posix())}{option} --html"
+    record = read_json(path / "run.json") if (path / "run.json").is_file() else {}
+    curve = read_curve(path / "metrics.jsonl") if record else []
+    name = str(record.get("variant") or path.resolve().name)
+    write_run_page(folder, RunMaterial(name, scores, command, others, record, curve))
 
 
 def _study(folder: Path, policy: str, *, as_json: bool) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from har.evaluation.figures import MUTED, SMALL_IN, WIDTH_IN, draw_svg, legend, mark, short
+from har.evaluation.figures import MUTED, SMALL_IN, WIDTH_IN, draw_svg, legend, looks_of, mark, short
 from har.evaluation.numbers import Table
 
 if TYPE_CHECKING:
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVES = {"validation macro F1": "validation-macro-f1", "training loss": "training-loss"}  # column to figure
+RUN_CURVES = {  # figure to the label of its axis, the entries of an evaluation that it shows, and its caption
+    "macro-f1": ("macro F1", ("validation_macro_f1",), "Macro F1 of the validation subjects during training."),
+    "loss": ("loss", ("train_loss", "validation_loss"), "Loss during training."),
+}
 _BANDS = 2  # bands of more variants hide one another
 _Looks = Mapping[str, Mapping[str, Any]]
 
@@ -47,6 +51,41 @@ def curves_figure(curves: Table, column: str, looks: _Looks) -> str:
             legend(figure, axes)
 
     return draw_svg(f"curve-{CURVES[column]}", _with_legend(len(lines)), draw)
+
+
+def run_curve_figure(
+    name: str, curve: Sequence[Mapping[str, Any]], label: str, shown: Mapping[str, str], best: float | None
+) -> str:
+    """Return entries of one run's evaluations against optimiser steps.
+
+    Args:
+        name: Unique name of the figure within the page.
+        curve: The content of `metrics.jsonl`.
+        label: What the vertical axis shows.
+        shown: Each entry to draw, with its name.
+        best: The step whose weights were chosen, marked by a line.
+
+    Returns:
+        An ``<svg>`` element; empty where no evaluation has such an entry.
+    """
+    lines = {key: [point for point in curve if point.get(key) is not None] for key in shown}
+    lines = {key: points for key, points in lines.items() if points}
+    if not lines:
+        return ""
+    looks = looks_of(lines)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        if best is not None:
+            axes.axvline(best, color=MUTED, lw=0.9, ls=(0, (4, 3)))
+        for key, points in lines.items():
+            steps, values = [point["step"] for point in points], [point[key] for point in points]
+            axes.plot(steps, values, lw=1.6, ms=4.5, label=shown[key], **looks[key])
+        _finish(axes, "optimiser steps", label)
+        if len(lines) > 1:
+            legend(figure, axes)
+
+    return draw_svg(name, _with_legend(len(lines)), draw)
 
 
 def reached_figure(name: str, target: dict[str, Any], looks: _Looks) -> str:

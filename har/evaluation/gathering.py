@@ -255,7 +255,7 @@ def _diverged(folder: Path, entry: dict[str, Any]) -> list[DivergedRun]:
         if record.get("diverged") is not True:
             return []
         config = yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))
-        steps, curve = int(config["trainer"]["max_steps"]), _read_curve(place / "metrics.jsonl")
+        steps, curve = int(config["trainer"]["max_steps"]), read_curve(place / "metrics.jsonl")
     except (HarError, OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         return []  # that the run does not count has been said
     name = arm(entry["variant"], RUNNING)
@@ -284,7 +284,7 @@ def _read_entry(
         record=record,
         counts=counts,
         windows=_digest(frame),
-        curve=_read_curve(place / "metrics.jsonl"),
+        curve=read_curve(place / "metrics.jsonl"),
     )
 
 
@@ -296,7 +296,7 @@ def _holds(path: Path, value: Any) -> bool:
         return False
 
 
-def _read_curve(path: Path) -> list[dict[str, Any]]:
+def read_curve(path: Path) -> list[dict[str, Any]]:
     """Read a run's learning curve; a run without one has none."""
     if not path.is_file():
         return []

@@ -96,8 +96,8 @@ class Page:
         commands: What a command does, and the command.
         problems: What to know before reading on.
         notes: What else to know.
-        again: The command that makes the page again; with ``--figure NAME`` it draws one figure. Empty where there is
-            none.
+        again: The command that makes the page again.
+        draws: Whether that command draws one figure alone with ``--figure NAME``.
         footer: The last line.
     """
 
@@ -111,6 +111,7 @@ class Page:
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
     again: str = ""
+    draws: bool = False
     footer: str = ""
     figures: dict[str, Figure] = field(init=False)
 

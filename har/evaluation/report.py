@@ -107,6 +107,7 @@ def study_page(folder: Path, policy: str = DEFAULT_POLICY) -> Page:
         boxes={"Protocol": box, "Provenance": provenance([run.record for run in gathered.runs])},
         commands=commands,
         again=commands[-1][1],
+        draws=True,
         footer=f"The verdicts follow one written rule: Holm-adjusted p below {result['alpha']}, then a region of"
         f" practical equivalence of ±{number(result['rope'], 'size')} F1 points. The numbers of this page stand in"
         " report.md and tables/*.csv.",

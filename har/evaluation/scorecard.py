@@ -34,7 +34,7 @@ def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = Non
     over = "all subjects' windows together" if policy == "pooled" else f"mean over {subjects} subject(s)"
     others = [f"{name} {_or_dash(value)}" for name, value in scores["macro_f1_by_policy"].items() if name != policy]
     lines = [
-        _activities(scores["per_activity"]).markdown(),
+        activities_table(scores["per_activity"]).markdown(),
         "",
         f"macro F1 ({policy})  {_or_dash(scores['macro_f1'])}  {over}; under other policies: {', '.join(others)}",
         f"weighted F1         {_or_dash(scores['weighted_f1'])}",
@@ -58,7 +58,7 @@ def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = Non
     return "\n".join(lines)
 
 
-def _activities(rows: list[dict[str, Any]]) -> Table:
+def activities_table(rows: list[dict[str, Any]]) -> Table:
     """Return precision, recall and F1 of each activity, with the interval of F1 where some activity has one."""
     ends = any(row["f1_interval"] for row in rows)
     columns = [Column("activity"), *(Column(name, "score") for name in ("precision", "recall", "F1"))]
@@ -67,7 +67,21 @@ def _activities(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         interval = (row["f1_interval"] or (None, None)) if ends else ()
         cells.append([*(row[key] for key in ("activity", "precision", "recall", "f1")), *interval, row["support"]])
-    return Table("scores", "", [*columns, Column("support, windows", "count")], cells)
+    columns.append(Column("support, windows", "count"))
+    return Table("activities", "Precision, recall and F1 per activity", columns, cells)
+
+
+def totals_table(scores: dict[str, Any]) -> Table:
+    """Return the scores of a run that are of no single activity, one a line.
+
+    Args:
+        scores: The content of `scores.json`.
+    """
+    rows: list[list[Any]] = [[f"macro F1 ({name})", value] for name, value in scores["macro_f1_by_policy"].items()]
+    rows += [[name, scores[key]] for key, name in _TOTALS.items() if key != "windows"]
+    rows.append(["calibration error", scores["calibration"]["ece"]])
+    note = f"Calibration error: {scores['calibration']['rule']}."
+    return Table("totals", "Scores", [Column("score"), Column("value", "score")], rows, note)
 
 
 def inferences_table(scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> Table:

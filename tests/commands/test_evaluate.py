@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pandas as pd
@@ -290,3 +291,45 @@ def test_among_several_paths_one_that_is_no_study_is_named(several, capsys):
     assert "twoo does not exist" in error
     assert str(several / "two") in error
     assert "Traceback" not in error
+
+
+def test_a_run_has_a_page_of_its_own_with_the_numbers_of_its_scores(run, capsys):
+    (run / "metrics.jsonl").write_text('{"step": 50, "train_loss": 1.5, "validation_macro_f1": 0.5}\n')
+    assert main(["evaluate", str(run), "--html", "--policy", "union"]) == 0
+    assert f"{run / 'scores.html'}" in capsys.readouterr().out
+    scores, page = json.loads((run / "scores.json").read_text()), (run / "scores.html").read_text()
+    assert f"Macro F1 (union) is {scores['macro_f1']:.3f}" in page
+    assert f'<td class="number">{scores["kappa"]:.3f}</td>' in page
+    for name in ("activities", "confusion", "calibration", "curve-macro-f1", "curve-loss"):
+        assert f'<figure id="figure-{name}">' in page
+    assert f"har evaluate {run} --policy union --html" in page
+    for text in ("seed", "2000", "commit", "0123456789abcdef", "Events of continuous recordings"):
+        assert text in page
+
+
+def test_predictions_that_stand_alone_have_a_page_with_their_subjects(study, tmp_path, capsys):
+    runs = [study / f"v0/subject-{number}/repeat-0/predictions/running.parquet" for number in (1, 2, 3)]
+    pd.concat([pd.read_parquet(path) for path in runs]).to_parquet(tmp_path / "all <b>.parquet")
+    assert main(["evaluate", str(tmp_path / "all <b>.parquet"), "--html", "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "scores.html").read_text()
+    assert "all &lt;b&gt;.parquet: subjects 1, 2, 3" in page
+    assert "<b>" not in page
+    assert '<figure id="figure-subjects">' in page
+    assert "Provenance" not in page
+    assert "figure-curve" not in page
+
+
+def test_a_study_has_no_page_of_a_run(study, capsys):
+    assert main(["evaluate", str(study), "--html"]) == 2
+    assert "har report STUDY" in capsys.readouterr().err
+
+
+def test_one_figure_of_a_report_is_drawn_alone(study, capsys):
+    assert main(["report", str(study), "--figure", "differences"]) == 0
+    path = study / "figures" / "differences.svg"
+    assert str(path) in capsys.readouterr().out
+    assert "var(" not in path.read_text()
+    assert ET.fromstring(path.read_text()).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 (our own figure)
+    assert not (study / "report.html").exists()
+    assert main(["report", str(study), "--figure", "diferences"]) == 2
+    assert "differences" in capsys.readouterr().err
