@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _FORMATS = {
     "score": ".3f",  # F1, precision, recall, accuracy, shares
     "points": "+.1f",  # differences of F1, in points (hundredths)
@@ -40,6 +42,12 @@ def number(value: float | None, kind: str) -> str:
         return str(int(value))
     text = format(100 * value if kind in ("points", "size") else value, _FORMATS[kind])
     return text.lstrip("+-") if float(text) == 0 else text
+
+
+def as_words(text: str) -> str:
+    """Return a name that a spreadsheet takes for words: an apostrophe stands before what it would calculate."""
+    calculated = text[:1] in ("=", "+", "-", "@", "\t", "\r") and not re.fullmatch(_NUMBER, text)
+    return f"'{text}" if calculated else text
 
 
 def with_minus(text: str) -> str:
@@ -99,11 +107,13 @@ class Table:
         return "\n".join(lines)
 
     def csv(self) -> str:
-        """Return the table as CSV with a head line; an undefined number is an empty cell."""
+        """Return the table as CSV with a head line; an undefined number is an empty cell, a name is never a formula."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([column.head for column in self.columns])
-        writer.writerows(self.cells())
+        writer.writerow([as_words(column.head) for column in self.columns])
+        words = [column.kind == "text" for column in self.columns]
+        for row in self.cells():
+            writer.writerow([as_words(cell) if is_text else cell for cell, is_text in zip(row, words, strict=True)])
         return stream.getvalue()
 
     def _line(self, cells: list[str], widths: list[int]) -> str:

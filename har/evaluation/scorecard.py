@@ -10,7 +10,7 @@ from typing import Any
 from har.evaluation.arms import RUNNING, arm, is_transductive
 from har.evaluation.event_tables import event_tables
 from har.evaluation.measures import SUBJECT_POLICIES
-from har.evaluation.numbers import Column, Table, number
+from har.evaluation.numbers import Column, Table, as_words, number
 
 _TOTALS = {  # scores of a confusion that need no policy, by their names in files
     "weighted_f1": "weighted F1",
@@ -115,17 +115,27 @@ def scores_csv(scores: dict[str, Any]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["subject", "score", "policy", "activity", "predicted", "value"])
+    for row in _values(scores):
+        writer.writerow([as_words(cell) if isinstance(cell, str) else cell for cell in row])
+    return stream.getvalue()
+
+
+def _values(scores: dict[str, Any]) -> Iterator[list[Any]]:
+    """Yield subject, score, policy, activity, predicted and value of every score."""
     for policy, value in scores["macro_f1_by_policy"].items():
-        writer.writerow(["", "macro F1", policy, "", "", value])
-    writer.writerow(["", "calibration error", "", "", "", scores["calibration"]["ece"]])
-    writer.writerows(["", *cells] for cells in _activity_values(scores["per_activity"]))
-    writer.writerows(["", *cells] for cells in _confusion_values(scores, scores["activities"]))
-    writer.writerows(["", *cells] for cells in _event_values(scores["events"]))
+        yield ["", "macro F1", policy, "", "", value]
+    yield ["", "calibration error", "", "", "", scores["calibration"]["ece"]]
+    for cells in _activity_values(scores["per_activity"]):
+        yield ["", *cells]
+    for cells in _confusion_values(scores, scores["activities"]):
+        yield ["", *cells]
+    for cells in _event_values(scores["events"]):
+        yield ["", *cells]
     for subject, found in scores["subjects"].items():
         for policy in SUBJECT_POLICIES:
-            writer.writerow([subject, "macro F1", policy, "", "", found["macro_f1"][policy]])
-        writer.writerows([subject, *cells] for cells in _confusion_values(found, scores["activities"]))
-    return stream.getvalue()
+            yield [subject, "macro F1", policy, "", "", found["macro_f1"][policy]]
+        for cells in _confusion_values(found, scores["activities"]):
+            yield [subject, *cells]
 
 
 def _activity_values(rows: list[dict[str, Any]]) -> Iterator[list[Any]]:

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from har.evaluation.numbers import Column, Table, number, with_minus
+from har.evaluation.numbers import Column, Table, as_words, number, with_minus
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,15 @@ def test_markdown_and_csv_hold_the_same_cells_whatever_the_names():
     rows = list(csv.reader(io.StringIO(table.csv())))
     assert [row[0] for row in rows[1:]] == names
     assert rows[1][1:] == ["1", ""]
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-x", "@sum", "\tsit", "=1"])
+def test_a_name_in_a_file_is_no_formula(name):
+    assert as_words(name) == "'" + name
+    table = Table("t", "T", [Column(name), Column("F1", "points")], [[name, -0.01]])
+    assert list(csv.reader(io.StringIO(table.csv()))) == [["'" + name, "F1"], ["'" + name, "-1.0"]]
+
+
+@pytest.mark.parametrize("name", ["-1", "+2.5", "sit-stand", "a=b", "", "-1e-05"])
+def test_a_name_that_nothing_calculates_stays_as_it_is(name):
+    assert as_words(name) == name
