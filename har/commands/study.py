@@ -187,7 +187,7 @@ def _announce(found: Survey, jobs: int, warnings: list[str]) -> None:
         tune = plan.tuning.tune
         _say(
             f"{tune.key} is tuned: {len(tune.grid)} values x {tune.inner_folds} inner folds for each variant and fold "
-            f"= {len(plan.tuning.trials)} trials, then {len(plan.tuning.own)} runs at the values chosen."
+            f"= {len(plan.tuning.trials)} trials, then up to {len(plan.tuning.own)} runs at the values chosen."
         )
     if left:
         time = duration(found.left_s(jobs))
@@ -225,7 +225,8 @@ def _judge(plan: Plan) -> list[Path]:
         print(note)
     print(f"Report: {report}")
     counted = Counter(plan.folder / run.folder for run in gathered.runs)
-    return [run.folder for run in plan.runs if counted[run.folder] < len(plan.study.inferences)]
+    wanted = Counter(run.folder for run in plan.runs)  # two variants may share a run
+    return [folder for folder, times in wanted.items() if counted[folder] < times * len(plan.study.inferences)]
 
 
 def _variants(result: dict[str, Any]) -> str:

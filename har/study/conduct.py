@@ -86,7 +86,7 @@ def survey(plan: Plan) -> Survey:
     trials = plan.tuning.trials if plan.tuning else ()
     of_trials = states(trials, identity)
     plan = settle(plan, {trial.folder: state for trial, state in zip(trials, of_trials, strict=True)})
-    found = (*states(plan.runs, identity), *of_trials)
+    found = (*states(plan.distinct, identity), *of_trials)
     expected_s, basis = _expected(plan, found)
     return Survey(plan, found, expected_s, basis)
 
@@ -169,6 +169,7 @@ def conduct(
         if found.plan.awaiting:
             found = survey(found.plan)
             save_plan(found.plan)
+            progress.revise(found.total)
             folders = {run.folder for run, _ in tried}
             chosen = [(run, state) for run, state in found.to_do() if run.folder not in folders]
             failures += _make(found.plan, chosen, progress, logs=logs / "own", **pool)
@@ -213,7 +214,7 @@ def _diverged(found: Survey) -> list[tuple[PlannedRun, str]]:
 
 def finished(plan: Plan) -> tuple[int, int]:
     """Return how many runs and trials of a plan have been finished, by their records alone, and how many there are."""
-    places = (*plan.declared, *(plan.tuning.trials if plan.tuning else ()))
+    places = (*plan.work, *plan.awaiting)
     return sum((read_record(place.folder) or {}).get("status") == "done" for place in places), len(places)
 
 

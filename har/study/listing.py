@@ -20,7 +20,10 @@ def listing(found: Survey, jobs: int) -> str:
     """
     runs = [(run, str(state)) for run, state in found.pairs() if not isinstance(run, Trial)]
     waiting: list[tuple[Place, str]] = [(place, "waits for its trials") for place in found.plan.awaiting]
-    rows = [(place.variant, place.fold.name, f"repeat-{place.repeat}", state) for place, state in [*runs, *waiting]]
+    shared: list[tuple[Place, str]] = [(run, f"is the run of {same.variant}") for run, same in found.plan.shared]
+    rows = [
+        (place.variant, place.fold.name, f"repeat-{place.repeat}", state) for place, state in [*runs, *shared, *waiting]
+    ]
     left = f"about {duration(found.left_s(jobs))} with {jobs} at a time" if found.left else "nothing to do"
     what = "runs and trials" if found.plan.tuning else "runs"
     done = f"{found.total - found.left} of {found.total} {what} are done: {left}."

@@ -50,7 +50,8 @@ class Plan:
         folds: The folds, in order.
         runs: The runs in the order they are started: all variants of a fold, then the next fold, so that what is
             there after an interruption is paired. Where a setting is tuned, those at a value of their own come last,
-            and only where it has been chosen (`har.study.tuning.settle`).
+            and only where it has been chosen (`har.study.tuning.settle`); one whose value is the matched one is the
+            matched run, in its folder.
         options: What was asked for beside the study file.
         tuning: What is tuned, with its trials, if anything is.
         doubts: What is doubtful about the networks of its variants, in sentences (`har.study.rehearsal`).
@@ -66,15 +67,29 @@ class Plan:
     doubts: tuple[str, ...] = ()
 
     @property
+    def distinct(self) -> tuple[PlannedRun, ...]:
+        """The runs, each once."""
+        once: dict[Path, PlannedRun] = {}
+        for run in self.runs:
+            once.setdefault(run.folder, run)
+        return tuple(once.values())
+
+    @property
+    def shared(self) -> tuple[tuple[PlannedRun, PlannedRun], ...]:
+        """The runs that are another variant's run too, each with that one."""
+        made = {run.folder: run for run in self.distinct}
+        return tuple((run, made[run.folder]) for run in self.runs if run is not made[run.folder])
+
+    @property
     def work(self) -> tuple[PlannedRun, ...]:
         """Everything whose configuration is known, in the order in which it is started: runs, then trials."""
-        return (*self.runs, *(self.tuning.trials if self.tuning else ()))
+        return (*self.distinct, *(self.tuning.trials if self.tuning else ()))
 
     @property
     def awaiting(self) -> tuple[Place, ...]:
         """The runs that wait for their trials."""
-        planned = {run.folder for run in self.runs}
-        return tuple(place for place in (self.tuning.own if self.tuning else ()) if place.folder not in planned)
+        planned = {run.address for run in self.runs}
+        return tuple(place for place in (self.tuning.own if self.tuning else ()) if place.address not in planned)
 
     @property
     def declared(self) -> tuple[Place, ...]:

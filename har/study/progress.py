@@ -44,6 +44,11 @@ class Progress:
         self._renews = stream.isatty()
         self._last = ""
 
+    def revise(self, total: int) -> None:
+        """Go on with another number of runs of the whole study: some turned out to be the runs of others."""
+        self._left += total - self._total
+        self._total = total
+
     def finished(self, label: str, score: str, seconds: float) -> None:
         """Report a run that ended well, with its score in words and its wall time in seconds."""
         self._spent_s += seconds

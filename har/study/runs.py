@@ -28,6 +28,11 @@ class Place:
     folder: Path
 
     @property
+    def address(self) -> tuple[str, str, int]:
+        """Return variant, fold and repeat, which tell a run of a study from every other, wherever it lies."""
+        return self.variant, self.fold.name, self.repeat
+
+    @property
     def label(self) -> str:
         """Return the run in words, as progress and lists show it."""
         return f"{self.variant}  {self.fold.name}  repeat-{self.repeat}"

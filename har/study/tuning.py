@@ -46,15 +46,19 @@ def settle(plan: Plan, states: Mapping[Path, State]) -> Plan:
         trials.setdefault((trial.variant, trial.outer.name), []).append(trial)
     choices = {place: _choice(own, states, tuning.matched) for place, own in trials.items()}
     by_name = {(own_name(variant), fold): choice for (variant, fold), choice in choices.items()}
-    own_folders = {place.folder for place in tuning.own}
-    runs = [run for run in plan.runs if run.folder not in own_folders]
+    own = {place.address for place in tuning.own}
+    matched = {run.address: run for run in plan.runs if run.address not in own}
+    runs = list(matched.values())
     for place in tuning.own:
         choice = by_name[place.variant, place.fold.name]
         if choice.value is not None:
             offset = plan.study.seed_offsets.get(choice.variant, 0)
             seed = run_seed(plan.study.seed, place.fold.name, place.repeat, offset)
             config = fill(tuning.configs[choice.value][choice.variant], place.fold.name, seed)
-            runs.append(PlannedRun(place.variant, place.fold, place.repeat, place.folder, config))
+            twin = matched[choice.variant, place.fold.name, place.repeat]
+            # With one configuration it would come out the same to the bit, so it is not made twice.
+            folder = twin.folder if config == twin.config else place.folder
+            runs.append(PlannedRun(place.variant, place.fold, place.repeat, folder, config))
     return replace(plan, runs=tuple(runs), tuning=replace(tuning, choices=tuple(choices.values())))
 
 
@@ -123,10 +127,19 @@ def tuning_notes(tuning: Tuning) -> list[str]:
         f"{tune.key} was tuned for every variant alike: in each fold {tune.trials} trials ({len(tune.grid)} values from"
         f" {tune.grid[0]:g} to {tune.grid[-1]:g}, {tune.inner_folds} inner folds) on its training and validation"
         " subjects; its test subjects are in none.",
+        *_same(tuning),
         *_edges(tuning),
         *_divergence(tuning),
         *_open(tuning),
     ]
+
+
+def _same(tuning: Tuning) -> list[str]:
+    """Say where a variant's own value is the matched one, so that both results are of the same runs."""
+    counts = Counter(choice.variant for choice in tuning.choices if choice.value == tuning.matched)
+    folds = len({choice.fold for choice in tuning.choices})
+    listed = ", ".join(f"{variant} in {count} of {folds} folds" for variant, count in counts.items())
+    return [f"The value tuned is the matched one, and the own run the matched run itself: {listed}."] if counts else []
 
 
 def _edges(tuning: Tuning) -> list[str]:

@@ -32,6 +32,15 @@ def test_the_time_left_follows_the_runs_that_ended_and_reaches_nothing():
     assert [line.split("left ")[1] for line in stream.getvalue().splitlines()] == ["6.0 s", "2.0 s", "0.0 s"]
 
 
+def test_a_total_that_is_revised_counts_for_what_is_left():
+    stream = io.StringIO()
+    shown = progress(stream, total=5, done=0, jobs=1)
+    shown.finished("a", "b", 4.0)
+    shown.revise(2)
+    shown.finished("a", "b", 4.0)
+    assert stream.getvalue().splitlines()[1] == "2/2  a  b  4.0 s  left 0.0 s"
+
+
 def test_a_failed_run_is_counted_and_shows_the_first_line_of_its_error():
     stream = io.StringIO()
     progress(stream).failed("every  subject-3  repeat-0", "no window.\n  Use shorter ones.")

@@ -53,11 +53,11 @@ def plan(study, data_root, tmp_path, monkeypatch) -> Plan:
     return make_plan(study, Options(root=data_root, runs=tmp_path / "runs"))
 
 
-def go(plan: Plan, jobs: int = 1) -> tuple[Plan, list[str]]:
+def go(plan: Plan, jobs: int = 1, stream: io.StringIO | None = None) -> tuple[Plan, list[str]]:
     """Conduct the plan; return it as it ended and the failed runs."""
     with study_lock(plan.folder) as lock:
         plan, failures = conduct(
-            survey(plan), jobs=jobs, stream=io.StringIO(), locked=lock, runner="tests.study.runners:pretend"
+            survey(plan), jobs=jobs, stream=stream or io.StringIO(), locked=lock, runner="tests.study.runners:pretend"
         )
     return plan, [run.folder.relative_to(plan.folder).as_posix() for run, _ in failures]
 
@@ -93,7 +93,7 @@ def test_runs_come_first_then_trials_then_own_runs_at_the_chosen_values(plan):
     ended, failures = go(plan)
     assert failures == []
     made = [line.split("/")[0] for line in calls(plan)]
-    assert made == [*["none", "every"] * 3, *["trials"] * TRIALS, *["none-own", "every-own"] * 3]
+    assert made == [*["none", "every"] * 3, *["trials"] * TRIALS, *["every-own"] * 3]
     assert values(ended) == {
         **{("none", f"subject-{n}"): 0.003 for n in (1, 2, 3)},  # all alike: the matched one
         ("every", "subject-1"): 0.0003,
@@ -102,7 +102,37 @@ def test_runs_come_first_then_trials_then_own_runs_at_the_chosen_values(plan):
     }
     assert own_rates(ended)["every-own", "subject-2"] == 0.03
     assert own_rates(ended)["none-own", "subject-2"] == 0.003
-    assert finished(ended) == (RUNS + TRIALS + OWN, RUNS + TRIALS + OWN)
+    assert finished(ended) == (RUNS + TRIALS + 3, RUNS + TRIALS + 3)
+
+
+def test_an_own_run_at_the_matched_value_is_the_matched_run_and_is_made_once(plan):
+    mark(plan, {"trials/every/0.03/subject-2": 0.95})
+    stream = io.StringIO()
+    ended, _ = go(plan, stream=stream)
+    assert [line for line in calls(plan) if "-own" in line] == ["every-own/subject-2/repeat-0 begun"]
+    folders = {(run["variant"], run["fold"]): run["folder"] for run in record(ended)["runs"]}
+    assert len(folders) == 12
+    assert folders["every-own", "subject-1"] == folders["every", "subject-1"] == "every/subject-1/repeat-0"
+    assert folders["every-own", "subject-2"] == "every-own/subject-2/repeat-0"
+    same = (
+        "The value tuned is the matched one, and the own run the matched run itself: none in 3 of 3 folds, every in 2"
+    )
+    assert any(note.startswith(same) for note in caveats(ended))
+    assert stream.getvalue().splitlines()[-1].startswith(f"{RUNS + TRIALS + 1}/{RUNS + TRIALS + 1}  every-own")
+    found = survey(ended)
+    assert (found.left, found.total, len(found.plan.runs)) == (0, RUNS + TRIALS + 1, RUNS + OWN)
+    text = listing(found, 2)
+    assert "every-own  subject-1  repeat-0  is the run of every" in text
+    assert "every-own  subject-2  repeat-0  done" in text
+
+
+def test_a_matched_run_that_is_lost_is_made_again_once_for_both(plan):
+    go(plan)
+    calls(plan)
+    shutil.rmtree(plan.folder / "none" / "subject-3")
+    assert survey(plan).left == 1
+    go(plan)
+    assert calls(plan) == ["none/subject-3/repeat-0 begun"]
 
 
 def test_an_own_run_is_its_matched_run_at_another_value(plan):
@@ -192,6 +222,7 @@ def test_a_value_at_an_edge_of_the_grid_is_said(plan):
 
 @pytest.mark.parametrize("act", ["refuse", "die"])
 def test_a_failed_trial_holds_back_the_own_runs_of_its_fold_and_variant_alone(plan, act):
+    mark(plan, {"trials/every/0.0003": 0.9})
     order(plan, {"trials/every/0.03/subject-2.1": act})
     ended, failures = go(plan)
     assert failures == ["trials/every/0.03/subject-2.1"]
@@ -247,9 +278,9 @@ def test_interrupted_anywhere_the_study_ends_as_if_it_had_not_been(plan):
     shutil.rmtree(plan.folder)
     mark(plan, marks)
     save_plan(plan)
-    everything = [*plan.work, *[run for run in whole.runs if run.variant.endswith("-own")]]
+    everything = [*plan.work, *[run for run in whole.distinct if run.variant.endswith("-own")]]
     begun = 0
-    for made in (0, 1, RUNS, RUNS + 20, RUNS + TRIALS, RUNS + TRIALS + 2):
+    for made in (0, 1, RUNS, RUNS + 20, RUNS + TRIALS, RUNS + TRIALS + 1):
         for run in everything[begun:made]:  # what an interrupted study has left behind
             pretend(run.config, run.folder, resume=False, facts={})
         begun, found = made, survey(plan)
@@ -282,6 +313,7 @@ def test_a_trial_that_was_cut_off_goes_on_and_keeps_no_weights_in_the_end(plan):
 
 
 def test_a_choice_that_has_changed_refuses_the_own_run_made_before(plan):
+    mark(plan, {"trials/every/0.0003": 0.9})
     go(plan)
     mark(plan, {"trials/every/0.03": 0.95})
     shutil.rmtree(plan.folder / "trials" / "every" / "0.03")
