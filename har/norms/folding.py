@@ -109,7 +109,8 @@ def _used(layer: nn.Module) -> tuple[Tensor, Tensor]:
 def _rebuilt(layer: Layer, weight: Tensor, bias: Tensor) -> Layer:
     """Return a plain layer of the shape, device and type of another, with other weights and a bias."""
     if isinstance(layer, Convolution):
-        twin = Convolution(layer.in_channels, layer.out_channels, layer.kernel_size[0], bias=True)
+        shape = layer.in_channels, layer.out_channels, layer.kernel_size[0]
+        twin = Convolution(*shape, bias=True, dilation=int(layer.dilation[0]))
     else:
         twin = nn.Linear(layer.in_features, layer.out_features)
     twin.to(device=layer.weight.device, dtype=layer.weight.dtype)

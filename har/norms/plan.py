@@ -155,7 +155,9 @@ class NormPlan:
             return AllSensors(self._made(1, channels * samples))
         return self._made(channels, samples)
 
-    def convolution(self, position: int, channels: int, filters: int, kernel: int, convolutions: int) -> Convolution:
+    def convolution(
+        self, position: int, channels: int, filters: int, kernel: int, convolutions: int, dilation: int = 1
+    ) -> Convolution:
         """Build the convolution of one position, with the weights that the norm behind it wants.
 
         It has a bias unless a norm follows it at once, before the activation: that has a β of its own.
@@ -166,10 +168,12 @@ class NormPlan:
             filters: Output channels.
             kernel: Samples that a filter sees.
             convolutions: Number of convolutions of the learner.
+            dilation: Samples from one of these to the next.
         """
         kind = self._kind_at(position, convolutions)
         followed = kind is not None and kind.layer is not None and self.order == "pre"
-        return Convolution(channels, filters, kernel, not followed, "plain" if kind is None else kind.weights)
+        transform = "plain" if kind is None else kind.weights
+        return Convolution(channels, filters, kernel, not followed, transform, dilation)
 
     def activation(self, position: int, channels: int, convolutions: int) -> nn.Module:
         """Build the activation behind one convolution: ReLU, unless the norm of that position brings its own.

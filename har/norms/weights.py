@@ -41,6 +41,7 @@ class Convolution(nn.Conv2d):
         kernel: Samples k that a filter sees.
         bias: Whether to add a bias.
         transform: One of `TRANSFORMS`.
+        dilation: Samples from one of the k to the next.
 
     Raises:
         UsageError: When the transform is not known.
@@ -49,10 +50,12 @@ class Convolution(nn.Conv2d):
         gain: For ``scaled``, float (filters): the learned g of the module's docstring.
     """
 
-    def __init__(self, channels: int, filters: int, kernel: int, bias: bool, transform: str = "plain") -> None:
+    def __init__(
+        self, channels: int, filters: int, kernel: int, bias: bool, transform: str = "plain", dilation: int = 1
+    ) -> None:
         if transform not in TRANSFORMS:
             raise unknown("transform of weights", transform, TRANSFORMS)
-        super().__init__(channels, filters, (kernel, 1), bias=bias)
+        super().__init__(channels, filters, (kernel, 1), bias=bias, dilation=(dilation, 1))
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
         self.transform = transform
         if transform == "scaled":
@@ -75,8 +78,11 @@ class Convolution(nn.Conv2d):
         return scaled
 
     def forward(self, x_NCT1: Tensor) -> Tensor:
-        """Return h_NFT1, float (windows, filters, samples − kernel + 1, 1)."""
-        return convolve(x_NCT1, self.used_weight(), self.bias, self.training)
+        """Return h_NFT1, float (windows, filters, samples − (kernel − 1)·dilation, 1).
+
+        A last axis of several sensors, which share the kernels, stays as it is.
+        """
+        return convolve(x_NCT1, self.used_weight(), self.bias, self.training, int(self.dilation[0]))
 
     def extra_repr(self) -> str:
         """Return the settings, with the transform."""
@@ -98,11 +104,15 @@ def clip_adaptively(parameters: Iterable[nn.Parameter], limit: float, floor: flo
         floor: Norm that a smaller weight counts as, so that a zero weight can move.
     """
     for parameter in parameters:
-        if parameter.grad is None:
-            continue
-        allowed = _unit_norm(parameter).clamp(min=floor) * limit
-        norm = _unit_norm(parameter.grad)
-        parameter.grad.mul_((allowed / norm.clamp(min=torch.finfo(norm.dtype).tiny)).clamp(max=1.0))
+        if parameter.grad is not None:
+            parameter.grad.mul_(adaptive_shrinkage(parameter, parameter.grad, limit, floor))
+
+
+def adaptive_shrinkage(weight: Tensor, gradient: Tensor, limit: float, floor: float = 1e-3) -> Tensor:
+    """Return what each unit's gradient is multiplied by; see `clip_adaptively`."""
+    allowed = _unit_norm(weight).clamp(min=floor) * limit
+    norm = _unit_norm(gradient)
+    return (allowed / norm.clamp(min=torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
 
 
 def _unit_norm(values: Tensor) -> Tensor:

@@ -44,6 +44,22 @@ def test_output_and_gradients_are_those_of_a_plain_convolution(
     torch.testing.assert_close(torch.autograd.grad(found, leaves, slope), torch.autograd.grad(expected, leaves, slope))
 
 
+@settings(deadline=None, max_examples=40)
+@given(SIZES, SIZES, SIZES, SIZES, st.integers(1, 3), st.integers(1, 3))
+def test_dilated_kernels_and_kernels_that_sensors_share_give_the_same_as_each_sensor_alone(
+    channels: int, filters: int, kernel: int, outputs: int, dilation: int, sensors: int
+) -> None:
+    x = random(3, channels, outputs + (kernel - 1) * dilation, sensors)
+    weight, bias = random(filters, channels, kernel, 1), random(filters)
+    found = convolve(x, weight, bias, True, dilation)
+    alone = [functional.conv1d(x[..., s], weight[..., 0], bias, dilation=dilation) for s in range(sensors)]
+    expected = torch.stack(alone, dim=-1)
+    torch.testing.assert_close(found, expected)
+    slope = torch.randn_like(expected)
+    leaves = (x, weight, bias)
+    torch.testing.assert_close(torch.autograd.grad(found, leaves, slope), torch.autograd.grad(expected, leaves, slope))
+
+
 @pytest.mark.parametrize("layout", ["channels first", "every other window", "one window repeated"])
 def test_any_memory_layout_gives_the_same(layout: str) -> None:
     weight, slope = random(3, 2, 4, 1), torch.randn(5, 3, 6, 1, dtype=torch.float64)
