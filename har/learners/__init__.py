@@ -1,1 +1,7 @@
 """Feature learners: windows to features, built from a norm plan; a linear head makes logits."""
+
+from har.learners.cnn import CNN
+from har.learners.mlp import MLP
+
+# Every learner that is trained with gradients. A configuration may name one by its class alone.
+LEARNERS = (CNN, MLP)

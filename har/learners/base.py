@@ -16,13 +16,32 @@ class Features(nn.Module, ABC):
 
     Attributes:
         features: Number of features D.
+        receptive_field: Samples of the window that a feature depends on in front of a mean over time; all that are
+            read where there is no such mean.
+        stackable: Whether labels alone train it, and `torch.func.vmap` can map it over the parameters of several.
     """
 
     features: int
+    receptive_field: int
+    stackable: bool = True
 
     @abstractmethod
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return features_ND, float (windows, features), of x_NTC, float (windows, samples, channels)."""
+
+    def learn(self, x_NTC: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the features to train the head on, and a loss of the features' own.
+
+        A learner that is trained without labels overrides this: its features then come detached, so that the labels
+        reach the head alone, with the loss that they are trained with instead.
+
+        Args:
+            x_NTC: float (windows, samples, channels).
+
+        Returns:
+            features_ND and a loss, float (), that is added to the classification's; None where the labels teach all.
+        """
+        return self(x_NTC), None
 
     def fold(self, head: nn.Linear) -> tuple[nn.Linear, list[str]]:
         """Put the norms that may be folded into their neighbours, in place, for inference alone.

@@ -77,3 +77,8 @@ class Classifier(nn.Module):
         """
         logits_NK: Tensor = self.head(self.features(self.scaling(x_NTC)))
         return logits_NK
+
+    def learn(self, x_NTC: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return logits_NK to train on, and the features' own loss or None; see `Features.learn`."""
+        features_ND, own_loss = self.features.learn(self.scaling(x_NTC))
+        return self.head(features_ND), own_loss

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from har.learners.blocks import Recurrence
 from har.learners.initialise import initialise
 
 
@@ -65,6 +66,21 @@ def test_channels_last_weights_have_the_same_values_and_keep_their_layout() -> N
     initialise(two, 0)
     assert torch.equal(one.weight, two.weight)
     assert two.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_lstm_starts_as_in_keras() -> None:
+    """Orthonormal columns of the state's weights, Glorot's bound over all gates, a 1 at the forget gate alone."""
+    layer = Recurrence(30, 20)
+    initialise(nn.ModuleDict({"lstm": layer}), 3)
+    torch.testing.assert_close(layer.weight_hh_l0.T @ layer.weight_hh_l0, torch.eye(20), rtol=0, atol=1e-5)
+    bound = math.sqrt(6 / (30 + 4 * 20))
+    assert 0.95 * bound < layer.weight_ih_l0.abs().max() <= bound
+    enter, forget, cell, leave = layer.bias_ih_l0.split(20)
+    assert torch.equal(forget, torch.ones(20))
+    assert not torch.cat([enter, cell, leave, layer.bias_hh_l0]).any()
+    before = layer.weight_hh_l0.clone()
+    initialise(nn.ModuleDict({"lstm": layer}), 4)
+    assert not torch.allclose(layer.weight_hh_l0, before)
 
 
 def test_a_layer_without_a_rule_is_no_silent_default() -> None:
