@@ -2,6 +2,7 @@
 
 from har.learners.cnn import CNN
 from har.learners.mlp import MLP
+from har.learners.shared_cnn import SharedCNN
 
 # Every learner that is trained with gradients. A configuration may name one by its class alone.
-LEARNERS = (CNN, MLP)
+LEARNERS = (CNN, SharedCNN, MLP)

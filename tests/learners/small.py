@@ -11,6 +11,7 @@ from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
 from har.learners.initialise import initialise
 from har.learners.mlp import MLP
+from har.learners.shared_cnn import SharedCNN
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
 
 CHANNELS, SAMPLES, ACTIVITIES = 3, 30, 4
@@ -18,6 +19,7 @@ CHANNELS, SAMPLES, ACTIVITIES = 3, 30, 4
 # A learner that is not named here is tested with its defaults.
 SETTINGS: dict[type[Learner], dict[str, object]] = {
     CNN: {"filters": [4, 6], "kernel": 3, "pool": [2, 1]},
+    SharedCNN: {"filters": [4, 6], "kernels": [5, 3], "pool": [2, 3], "dense": [8]},
     MLP: {"dense": [8, 6]},
 }
 PLANS = [NormPlan("batch", placement, order) for placement in (*PLACEMENTS, [0, 2], [1]) for order in ORDERS]
