@@ -2,7 +2,8 @@
 
 from har.learners.cnn import CNN
 from har.learners.mlp import MLP
+from har.learners.recurrent import LSTM, DeepConvLSTM, Hybrid
 from har.learners.shared_cnn import SharedCNN
 
 # Every learner that is trained with gradients. A configuration may name one by its class alone.
-LEARNERS = (CNN, SharedCNN, MLP)
+LEARNERS = (CNN, SharedCNN, MLP, LSTM, Hybrid, DeepConvLSTM)

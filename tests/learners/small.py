@@ -11,6 +11,7 @@ from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
 from har.learners.initialise import initialise
 from har.learners.mlp import MLP
+from har.learners.recurrent import LSTM, DeepConvLSTM, Hybrid
 from har.learners.shared_cnn import SharedCNN
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
 
@@ -21,6 +22,9 @@ SETTINGS: dict[type[Learner], dict[str, object]] = {
     CNN: {"filters": [4, 6], "kernel": 3, "pool": [2, 1]},
     SharedCNN: {"filters": [4, 6], "kernels": [5, 3], "pool": [2, 3], "dense": [8]},
     MLP: {"dense": [8, 6]},
+    LSTM: {"units": [4, 6], "dense": [8]},
+    Hybrid: {"filters": [4], "kernels": [5], "pool": [2], "units": [6, 4], "dense": [8]},
+    DeepConvLSTM: {"filters": [4, 6], "kernel": 3, "units": [6], "dropout": 0.0},
 }
 PLANS = [NormPlan("batch", placement, order) for placement in (*PLACEMENTS, [0, 2], [1]) for order in ORDERS]
 
