@@ -12,6 +12,7 @@ from har.learners.cnn import CNN
 from har.learners.initialise import initialise
 from har.learners.mlp import MLP
 from har.learners.recurrent import LSTM, DeepConvLSTM, Hybrid
+from har.learners.residual import ResidualCNN
 from har.learners.shared_cnn import SharedCNN
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
 
@@ -25,6 +26,7 @@ SETTINGS: dict[type[Learner], dict[str, object]] = {
     LSTM: {"units": [4, 6], "dense": [8]},
     Hybrid: {"filters": [4], "kernels": [5], "pool": [2], "units": [6, 4], "dense": [8]},
     DeepConvLSTM: {"filters": [4, 6], "kernel": 3, "units": [6], "dropout": 0.0},
+    ResidualCNN: {"filters": 4, "kernel": 3, "dilation": [2, 1], "pool": [2, 1, 1]},
 }
 PLANS = [NormPlan("batch", placement, order) for placement in (*PLACEMENTS, [0, 2], [1]) for order in ORDERS]
 

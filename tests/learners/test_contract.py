@@ -21,6 +21,7 @@ from har.learners.base import Learner
 from har.learners.classifier import Classifier
 from har.learners.cnn import CNN
 from har.learners.folding import fold
+from har.learners.residual import ResidualCNN
 from har.norms.layers import KINDS
 from har.norms.places import places
 from har.norms.plan import NormPlan
@@ -232,7 +233,7 @@ def test_features_depend_on_the_samples_that_the_receptive_field_says(learner: t
     """Behind a mean over time that is tested where the mean is of one output: in the shortest window."""
     bare = NormPlan(placement="none")
     samples = small(learner).build(CHANNELS, SAMPLES, bare).receptive_field
-    averaged = learner in (CNN,)
+    averaged = learner in (CNN, ResidualCNN)
     features = small(learner).build(CHANNELS, samples if averaged else SAMPLES, bare).double().eval()
     with torch.no_grad():
         for parameter in features.parameters():
