@@ -15,6 +15,7 @@ from har.errors import UsageError
 from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
+from har.learners.cost import long_recurrences
 from har.learners.initialise import initialise
 from har.norms.base import set_total_steps
 from har.norms.lint import lint
@@ -132,7 +133,10 @@ class HarModule(pl.LightningModule):
         """Build the network for a data module, before any trainer does, and return what is doubtful about it."""
         self._build_for(data)
         x_1TC = torch.zeros(1, self.recipe["samples"], len(self.recipe["channels"]))
-        return lint(self.network.features, x_1TC, batch=data.batch_size, scaled=self.scaling == "channel")
+        return [
+            *lint(self.network.features, x_1TC, batch=data.batch_size, scaled=self.scaling == "channel"),
+            *long_recurrences(self.network.features, x_1TC, data.batch_size),
+        ]
 
     def configure_callbacks(self) -> list[Callback]:
         """Return what averages weights, what validates with those or with exact statistics, and the observers.
@@ -183,7 +187,10 @@ class HarModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, and add it to the mean since the last evaluation."""
         x_NTC, label_N = batch
-        loss = self.loss(self(self.augmented(x_NTC, self.global_step)), label_N)
+        logits_NK, own_loss = self.network.learn(self.augmented(x_NTC, self.global_step))
+        loss = self.loss(logits_NK, label_N)
+        if own_loss is not None:
+            loss = loss + own_loss
         self._loss_sum = self._loss_sum.to(loss.device) + loss.detach()  # no .item(): it would wait for the device
         self._loss_steps += 1
         return loss

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from har.learners import LEARNERS
+from har.learners.autoencoder import Autoencoder
 from har.learners.base import Features, Learner
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
@@ -27,6 +28,7 @@ SETTINGS: dict[type[Learner], dict[str, object]] = {
     Hybrid: {"filters": [4], "kernels": [5], "pool": [2], "units": [6, 4], "dense": [8]},
     DeepConvLSTM: {"filters": [4, 6], "kernel": 3, "units": [6], "dropout": 0.0},
     ResidualCNN: {"filters": 4, "kernel": 3, "dilation": [2, 1], "pool": [2, 1, 1]},
+    Autoencoder: {"code": 8},
 }
 PLANS = [NormPlan("batch", placement, order) for placement in (*PLACEMENTS, [0, 2], [1]) for order in ORDERS]
 
