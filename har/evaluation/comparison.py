@@ -35,6 +35,7 @@ from har.evaluation.scores import (
 )
 from har.evaluation.steps_to_target import steps_to_target
 from har.evaluation.training_subjects import training_curve
+from har.evaluation.why import explain
 from har.files import write_json
 
 
@@ -81,7 +82,7 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
     if gathered.fewer:
         fewer["training_subjects"], left_out = training_curve(gathered, policy, shared_repeats=shared)
         problems.extend(left_out)
-    result = {
+    result: dict[str, Any] = {
         "study": study["name"],
         "question": study["question"],
         "data_set": study["data_set"],
@@ -98,6 +99,7 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         **target,
         **fewer,
     }
+    result["why"] = explain(folder, gathered, result, shared=shared)
     write_json(folder / "contrasts.json", result)
     return result
 

@@ -87,16 +87,19 @@ def estimate(difference_SR: np.ndarray, *, shared_repeats: bool = False) -> Esti
     )
 
 
-def mean_interval(difference_SR: np.ndarray, *, shared_repeats: bool = False) -> tuple[tuple[float, float] | None, str]:
+def mean_interval(
+    difference_SR: np.ndarray, *, shared_repeats: bool = False, draws: int = _BOOTSTRAP_DRAWS
+) -> tuple[tuple[float, float] | None, str]:
     """Return the 95 % interval of the mean of d_s, None for one subject, and how it was made.
 
     Args:
         difference_SR: float64 (subjects, repeats), NaN where a pair is missing; every subject has one.
         shared_repeats: Whether a repeat has one seed for all subjects, so that repeats are resampled jointly.
+        draws: Number of resamples of a bootstrap.
     """
     if len(difference_SR) >= _BOOTSTRAP_FROM:
         method = "crossed bootstrap over subjects and repeats" if shared_repeats else "bootstrap over subjects"
-        return bootstrap_interval(difference_SR, shared_repeats=shared_repeats), method
+        return bootstrap_interval(difference_SR, shared_repeats=shared_repeats, draws=draws), method
     if len(difference_SR) > 1:
         return t_interval(np.nanmean(difference_SR, axis=1)), "t over subjects"
     return None, "none: one subject"

@@ -22,6 +22,8 @@ _FORMATS = {
     "ratio": ".2f",
     "change": "+.1f",  # differences of times
     "value": "g",  # settings
+    "probe": ".3g",  # what is measured of a layer
+    "correlation": "+.2f",
 }
 
 
@@ -31,7 +33,8 @@ def number(value: float | None, kind: str) -> str:
     Args:
         value: The number; F1 and its differences as fractions. None where it is undefined.
         kind: ``score``, ``points`` or ``size`` (hundredths), ``p``, ``count``, ``mean``, ``seconds``, ``offset``,
-            ``span``, ``ratio``, ``change`` (a signed difference of times) or ``value`` (a setting).
+            ``span``, ``ratio``, ``change`` (a signed difference of times), ``value`` (a setting), ``probe`` (what is
+            measured of a layer) or ``correlation``.
 
     Returns:
         The text; empty where the value is undefined. Never a negative zero.

@@ -42,8 +42,7 @@ def pair_up(gathered: Gathered, a: str, b: str, policy: str) -> Pairs:
         The pairs. There are none where paired runs predicted different windows, or no pair is there.
     """
     nothing = np.empty((0, 0))
-    first, second = ({(run.fold, run.repeat): run for run in gathered.of(name)} for name in (a, b))
-    pairs = [(first[key], second[key]) for key in first if key in second]
+    pairs = paired_runs(gathered, a, b)
     different = [one.folder for one, other in pairs if one.windows != other.windows]
     if different:
         why = f"Contrast {a} against {b} is refused: its runs predicted different windows or subjects, first in"
@@ -59,6 +58,12 @@ def pair_up(gathered: Gathered, a: str, b: str, policy: str) -> Pairs:
     if len(subjects) == 1:
         problems.append(f"Contrast {a} against {b} rests on one subject: no interval and no test.")
     return Pairs(difference_SR, subjects, problems)
+
+
+def paired_runs(gathered: Gathered, a: str, b: str) -> list[tuple[Run, Run]]:
+    """Return the runs of two arms that share fold and repeat."""
+    first, second = ({(run.fold, run.repeat): run for run in gathered.of(name)} for name in (a, b))
+    return [(first[key], second[key]) for key in first if key in second]
 
 
 def subject_scores(runs: Iterable[Run], policy: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from har.errors import unknown
-from har.evaluation import sections_scores, sections_training, sections_verdicts
+from har.evaluation import sections_scores, sections_training, sections_verdicts, sections_why
 from har.evaluation.comparison import check_policy, judge
 from har.evaluation.figures import standalone
 from har.evaluation.gathering import gather
@@ -39,6 +39,8 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     sections_training.training_subjects,
     sections_training.steps_to_target,
     sections_training.tuned,
+    sections_why.activity_differences,
+    sections_why.probes,
     sections_training.cost,
 )
 

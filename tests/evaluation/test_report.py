@@ -104,9 +104,9 @@ def test_figures_are_well_formed_and_take_the_colours_of_the_page(study):
     assert re.findall(r'<figure id="figure-(.*?)"', (study / "report.html").read_text()) == [
         *("differences", "subjects", "activities", "confusion-changes"),
         *("confusion-0", "confusion-1", "confusion-2", "calibration-0", "calibration-1", "calibration-2"),
-        *("curve-validation-macro-f1", "curve-training-loss", "cost"),
+        *("curve-validation-macro-f1", "curve-training-loss", "activity-differences", "cost"),
     ]
-    assert len(figures) == 13
+    assert len(figures) == 14
     for figure in figures:
         ET.fromstring(figure)  # noqa: S314 (our own figure)
         assert "var(--ink" in figure
@@ -130,8 +130,10 @@ def test_page_markdown_and_csv_carry_equal_numbers(study):
         *("activities", "precision-recall", "measures", "calibration", "confusion", "confusion-shares"),
         *("confusion-changes", "cost"),
         *("frames", "events", "segments", "confusion-subjects"),
+        *("activity-differences", "activity-differences-subjects"),
     }
-    assert len(files.pop("confusion-subjects")) > 1  # too long for pages
+    for name in ("confusion-subjects", "activity-differences-subjects"):  # too long for pages
+        assert len(files.pop(name)) > 1
     in_page = [[[cell.replace("−", "-").replace("n/a", "") for cell in row] for row in t] for t in _page(study).tables]
     in_markdown, block = [], []
     for line in [*(study / "report.md").read_text().splitlines(), ""]:
