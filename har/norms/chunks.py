@@ -77,7 +77,7 @@ def chunk_moments(x_NTC: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     mean_KC = sum_KC / count_K[:, None]
     # E[x²] − E[x]² would fail at the offset of gravity.
     centred_NTC = x_NTC - per_window(mean_KC, size, windows)
-    squares_KC, _ = chunk_sums(centred_NTC.square_().sum(1), size, samples)
+    squares_KC, _ = chunk_sums(centred_NTC.mul_(centred_NTC).sum(1), size, samples)  # square_ has no rule for vmap
     return mean_KC, squares_KC / count_K[:, None], count_K
 
 

@@ -163,5 +163,5 @@ class _Rehearsal:
             self._parts[run.variant] = module, settings
         module, settings = self._parts[run.variant]
         doubts = module.doubts(data)
-        trainer_of(run.folder, dict(settings), run.label)
+        trainer_of(run.folder, settings, run.label)
         return doubts

@@ -44,16 +44,32 @@ class MetricsLog(Callback):
         """Append the evaluation's line."""
         if trainer.state.fn != TrainerFn.FITTING or not isinstance(pl_module, HarModule):
             return
-        line = {
-            "step": trainer.global_step,
-            "epoch": trainer.global_step // trainer.datamodule.steps_per_epoch,  # type: ignore[attr-defined]
-            "train_loss": pl_module.take_train_loss(),
-            **pl_module.validation_scores,
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": round(self._earlier_s + time.monotonic() - self._start_s - self._aside(), 3),
-        }
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        add_metrics(
+            self._path,
+            step=trainer.global_step,
+            epoch=trainer.global_step // trainer.datamodule.steps_per_epoch,  # type: ignore[attr-defined]
+            train_loss=pl_module.take_train_loss(),
+            scores=pl_module.validation_scores,
+            learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
+            seconds=self._earlier_s + time.monotonic() - self._start_s - self._aside(),
+        )
+
+
+def add_metrics(
+    path: Path,
+    *,
+    step: int,
+    epoch: int,
+    train_loss: float | None,
+    scores: dict[str, float],
+    learning_rate: float,
+    seconds: float,
+) -> None:
+    """Append the line of an evaluation to a file of metrics."""
+    line = {"step": step, "epoch": epoch, "train_loss": train_loss, **scores}
+    line |= {"learning_rate": learning_rate, "seconds": round(seconds, 3)}
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -16,7 +16,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from har.errors import UsageError
 from har.evaluation.probes import PROBES
 from har.training import provenance
 from har.training.added_inferences import add_inferences, missing_inferences
@@ -28,7 +27,7 @@ from har.training.evaluations import MONITOR
 from har.training.inference import predicted
 from har.training.judge import Fitted, judge
 from har.training.probes import Probes, ProbeSettings
-from har.training.trainer import lightning, make_trainer
+from har.training.trainer import budgeted_trainer, lightning
 
 
 def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: dict[str, Any] | None = None) -> Path:
@@ -117,29 +116,15 @@ def trainer_of(
 
     Args:
         folder: The run's folder, which need not be there.
-        settings: The configuration's section ``trainer``. Is used up.
+        settings: The configuration's section ``trainer``.
         label: What progress calls the run.
         aside: Returns the seconds since the start that were no training.
 
     Raises:
         UsageError: When the budget is no whole number of evaluations, or Lightning refuses the settings.
     """
-    interval, steps = settings["val_check_interval"], settings["max_steps"]
-    if not isinstance(interval, int) or interval < 1 or steps < 1 or steps % interval:
-        raise UsageError(
-            f"trainer.max_steps {steps} is no multiple of trainer.val_check_interval {interval}.",
-            "Weights are chosen at evaluations, so the last step must be one; both are positive numbers of steps.",
-        )
-    show = settings.pop("enable_progress_bar", None) is not False
+    show = settings.get("enable_progress_bar") is not False
     best, last = checkpoints(folder / "checkpoints")
     callbacks: list[pl.Callback] = [MetricsLog(folder / "metrics.jsonl", aside), best, last]
-    trainer = make_trainer(
-        settings,
-        plugins=[*(settings.pop("plugins", None) or []), WholeFileIO()],
-        callbacks=callbacks + ([Progress(label)] if show else []),
-        logger=False,
-        max_epochs=-1,
-        default_root_dir=folder,
-        enable_progress_bar=show,
-    )
-    return trainer, best
+    callbacks += [Progress(label)] if show else []
+    return budgeted_trainer(folder, {**settings, "enable_progress_bar": show}, callbacks, WholeFileIO()), best

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import torch.utils.deterministic
+from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from har.errors import UsageError
@@ -29,6 +31,37 @@ def lightning() -> Iterator[None]:
     except SystemExit as stop:
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from stop
+
+
+def budgeted_trainer(
+    folder: Path, settings: dict[str, Any], callbacks: list[pl.Callback], checkpoint_io: CheckpointIO
+) -> pl.Trainer:
+    """Build the trainer of a budget in steps, which ends with an evaluation.
+
+    Args:
+        folder: The run's folder, which need not be there.
+        settings: The configuration's section ``trainer``.
+        callbacks: What is done beside training.
+        checkpoint_io: What checkpoints are given to.
+
+    Raises:
+        UsageError: When the budget is no whole number of evaluations, or Lightning refuses the settings.
+    """
+    interval, steps = settings["val_check_interval"], settings["max_steps"]
+    if not isinstance(interval, int) or interval < 1 or steps < 1 or steps % interval:
+        raise UsageError(
+            f"trainer.max_steps {steps} is no multiple of trainer.val_check_interval {interval}.",
+            "Weights are chosen at evaluations, so the last step must be one; both are positive numbers of steps.",
+        )
+    given = {key: value for key, value in settings.items() if key != "plugins"}
+    return make_trainer(
+        given,
+        plugins=[*(settings.get("plugins") or []), checkpoint_io],
+        callbacks=callbacks,
+        logger=False,
+        max_epochs=-1,
+        default_root_dir=folder,
+    )
 
 
 def make_trainer(settings: dict[str, Any], **own: Any) -> pl.Trainer:
