@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from har.errors import RunError
 from har.evaluation.scores import score_run
+from har.learners.cost import describe
 from har.norms.inferences import RUNNING, check
 from har.training.begin import Begun
 from har.training.checkpoint import load_checkpoint, restore
@@ -54,8 +56,10 @@ def judge(begun: Begun, fitted: Fitted) -> dict[str, Any]:
     write_test_files(begun.folder, begun.data, predictions)
     for name in predictions:
         score_run(begun.folder, inference=name)
+    fed = begun.module.recipe
+    cost = describe(begun.module.network, len(fed["channels"]), fed["samples"], fed["rate_hz"])
     return {
-        "parameters": sum(p.numel() for p in begun.module.parameters()),
+        **dataclasses.asdict(cost),
         "best_step": step,
         "best_validation_macro_f1": fitted.score,
     }

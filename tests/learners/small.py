@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from har.learners import LEARNERS
 from har.learners.autoencoder import Autoencoder
 from har.learners.base import Features, Learner
 from har.learners.classifier import Classifier, InputScaling
@@ -13,6 +12,7 @@ from har.learners.cnn import CNN
 from har.learners.initialise import initialise
 from har.learners.mlp import MLP
 from har.learners.recurrent import LSTM, DeepConvLSTM, Hybrid
+from har.learners.registry import LEARNERS
 from har.learners.residual import ResidualCNN
 from har.learners.shared_cnn import SharedCNN
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan

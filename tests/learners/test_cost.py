@@ -7,7 +7,6 @@ import copy
 import pytest
 import torch
 
-from har.learners import LEARNERS
 from har.learners.autoencoder import Autoencoder
 from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
@@ -15,6 +14,7 @@ from har.learners.cnn import CNN
 from har.learners.cost import LONG_RECURRENCE, describe, long_recurrences
 from har.learners.mlp import MLP
 from har.learners.recurrent import LSTM, DeepConvLSTM, Hybrid
+from har.learners.registry import LEARNERS
 from har.learners.residual import ResidualCNN
 from har.learners.shared_cnn import SharedCNN
 from har.norms.plan import NormPlan
