@@ -16,6 +16,7 @@ import pytest
 EXPECTED_SKIPS = (
     r"could not import 'resource'",  # not on Windows
     r"needs 10 GiB of free disk",
+    r"needs Chromium",  # no dependency of Python's; .ci/run installs it
     r"needs \.\./shared/datasets",  # real data, which no copy of the project carries
 )
 

@@ -106,11 +106,17 @@ def draw_svg(name: str, size_in: tuple[float, float], draw: Callable[[Figure], N
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].rstrip()
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(?<= d=")[^"]*', lambda path: _compact(path[0]), svg)
     svg = re.sub(r'\bid="', f'id="{name}-', svg).replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
     svg = svg.replace("<svg ", f'<svg style="max-width: {_LARGEST * 72 * size_in[0]:.0f}pt" ', 1)
     for colour, variable in _VARIABLES.items():
         svg = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var({variable})", svg)
     return svg
+
+
+def _compact(path: str) -> str:
+    """Return a path on one line, with hundredths of a point: a tenth of what a screen shows."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", " ".join(path.split()))
 
 
 def standalone(svg: str) -> str:

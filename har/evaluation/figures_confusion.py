@@ -49,7 +49,7 @@ def confusion_figure(name: str, title: str, found: dict[str, Any]) -> str:
         axes.set(xlim=(0, K), ylim=(K, 0), aspect="equal", xlabel="predicted", ylabel="true")
         axes.tick_params(length=0, labelcolor=INK)
         axes.spines[["top", "right"]].set_visible(True)
-        axes.set_title(short(title), loc="left", fontsize=9, fontweight="bold", color=INK)
+        figure.suptitle(short(title), x=0.01, ha="left", fontsize=9, fontweight="bold", color=INK)
 
     side = 1.5 + 0.27 * max(K, 6)
     return draw_svg(name, (side + 0.2, side), draw)
@@ -85,7 +85,7 @@ def changes_figure(rows: Sequence[dict[str, Any]]) -> str:
         axes.grid(axis="x", color=LINE)
         axes.set_axisbelow(True)
         axes.set_xlim(left=0)
-        axes.set_xlabel("share of the true activity's windows, %")
+        axes.set_xlabel("share of the true activity's windows, %", loc="right")
         legend(figure, axes)
 
     return draw_svg("confusion-changes", (WIDTH_IN, 1.0 + 0.27 * len(rows)), draw)

@@ -52,7 +52,7 @@ def differences_figure(result: dict[str, Any]) -> str:
         axes.set_yticks(np.arange(len(contrasts)), [_difference_label(found) for found in contrasts])
         axes.tick_params(axis="y", length=0, pad=8)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"difference of macro F1 ({result['policy']}), points")
+        axes.set_xlabel(f"difference of macro F1 ({result['policy']}), points", loc="right")
         axes.margins(x=0.06)
 
     return draw_svg("differences", (WIDTH_IN, 0.7 + 0.74 * len(contrasts)), draw)
@@ -80,7 +80,7 @@ def subjects_figure(result: dict[str, Any], looks: _Looks) -> str:
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         axes.set_xlim(right=1.005)
-        axes.set_xlabel(f"macro F1 ({result['policy']}) of each subject, mean over repeats")
+        axes.set_xlabel(f"macro F1 ({result['policy']}) of each subject, mean over repeats", loc="right")
         axes.margins(x=0.07)
 
     return draw_svg("subjects", (WIDTH_IN, 0.65 + 0.42 * len(arms)), draw)
@@ -117,7 +117,7 @@ def activities_figure(result: dict[str, Any], looks: _Looks) -> str:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-        axes.set_xlabel("F1, all subjects' windows together")
+        axes.set_xlabel("F1, all subjects' windows together", loc="right")
         axes.set_xlim(right=1.005)
         if len(arms) > 1:
             legend(figure, axes)
@@ -156,7 +156,7 @@ def reliability_figure(name: str, title: str, calibration: dict[str, Any], look:
         axes.set_xticks([0, 0.5, 1])
         axes.set_yticks([0, 0.5, 1])
         axes.tick_params(axis="y", labelcolor=MUTED)
-        axes.set_title(short(title), loc="left", fontsize=9, fontweight="bold", color=INK)
+        figure.suptitle(short(title), x=0.01, ha="left", fontsize=9, fontweight="bold", color=INK)
         axes.text(0.97, 0.06, f"error {number(calibration['ece'], 'score')}", ha="right", color=INK)
 
     return draw_svg(name, (SMALL_IN[1], SMALL_IN[1]), draw)

@@ -76,7 +76,6 @@ class Table:
         columns: The columns.
         rows: Values, one list per row.
         note: A sentence below the table.
-        page: Whether pages show it; a long one stands in its own file alone.
     """
 
     name: str
@@ -84,7 +83,6 @@ class Table:
     columns: list[Column]
     rows: list[list[Any]] = field(default_factory=list)
     note: str = ""
-    page: bool = True
 
     def cells(self) -> list[list[str]]:
         """Return every row as text."""

@@ -32,7 +32,7 @@ class Figure:
         name: Unique name within the page: its anchor, the file it is saved as, and what `har report --figure` takes.
         svg: An ``<svg>`` element, as `har.evaluation.figures.draw_svg` returns it.
         caption: What it shows.
-        data: The table with its numbers, one of those of its section.
+        data: The table with its numbers.
     """
 
     name: str
@@ -118,6 +118,13 @@ class Page:
     def __post_init__(self) -> None:
         """Collect the figures by name."""
         object.__setattr__(self, "figures", {found.name: found for part in self.sections for found in part.figures})
+
+    @property
+    def unseen(self) -> list[Table]:
+        """The data of figures that the page does not show as tables: it carries them as CSV."""
+        shown = {table.name for section in self.sections for table in section.shown}
+        found = {figure.data.name: figure.data for figure in self.figures.values()}
+        return [table for name, table in found.items() if name not in shown]
 
     def html(self) -> str:
         """Return the page as one HTML file."""

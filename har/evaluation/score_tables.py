@@ -127,7 +127,7 @@ def subject_confusions_table(gathered: Gathered) -> Table:
                 cell = (int(counts_KK[true, predicted]), float(shares_KK[true, predicted]))
                 rows.append([name, subject, gathered.activities[true], gathered.activities[predicted], *cell])
     title = "Confusion of each subject, windows of all its runs"
-    return Table("confusion-subjects", title, columns, rows, page=False)
+    return Table("confusion-subjects", title, columns, rows)
 
 
 def calibration_table(result: dict[str, Any]) -> Table:

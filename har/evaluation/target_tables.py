@@ -85,7 +85,7 @@ def _runs(found: dict[str, Any]) -> Table:
     keys = ("variant", "fold", "repeat", "target", *UNITS)
     rows = [[*(run[key] for key in keys), run["followed"]["steps"]] for run in found["runs"]]
     note = "A run without times did not reach the target by its last step."
-    return Table("steps-to-target-runs", "Time to the target of every run", columns, rows, note, page=False)
+    return Table("steps-to-target-runs", "Time to the target of every run", columns, rows, note)
 
 
 def _kind(unit: str) -> str:

@@ -52,7 +52,7 @@ def _trials(tuning: dict[str, Any]) -> Table:
         "Macro F1 (present) of the subjects held out in the inner fold. Without a score: training diverged, or the"
         " trial is not done."
     )
-    return Table("tuning", "Trials", columns, rows, note, page=False)
+    return Table("tuning", "Trials", columns, rows, note)
 
 
 def _columns(heads: list[str], kind: str) -> list[Column]:

@@ -55,7 +55,8 @@
   find("[data-csv]").forEach((button) =>
     button.addEventListener("click", () => {
       const name = button.dataset.csv;
-      save(`${name}.csv`, "text/csv", csv(document.querySelector(`table[data-name="${CSS.escape(name)}"]`)));
+      const unseen = document.querySelector(`[data-file="${name}"]`);
+      save(`${name}.csv`, "text/csv", unseen ? unseen.content.textContent : csv(document.querySelector(`[data-name="${name}"]`)));
     }));
   find("[data-svg]").forEach((button) =>
     button.addEventListener("click", () => {

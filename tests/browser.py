@@ -1,0 +1,31 @@
+"""The browser that pages are looked at with: Chromium of the system, driven by playwright, which brings none itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium() -> str | None:
+    """Return the path of the system's Chromium, if there is one."""
+    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Start Chromium without a window, and end it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:  # no sandbox: in a container, root may not have one; the pages are our own
+        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        try:
+            yield started
+        finally:
+            started.close()
