@@ -21,6 +21,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 
 from har.errors import DivergenceError
+from har.learners.classifier import Classifier
 from har.norms.base import set_total_steps
 from har.norms.weights import adaptive_shrinkage
 from har.training.datamodule import HarDataModule
@@ -67,7 +68,7 @@ class Stack(pl.LightningModule):
             set_total_steps(replica.module.network, steps)
         first = replicas[0].module
         self._layout = Layout(first.network)
-        self._template = (_with_given_noise(first.network),)  # in a tuple: its own parameters are no part of the stack
+        self._template = (_Template(first.network),)  # in a tuple: its own parameters are no part of the stack
         self._dropouts = {name: layer.p for name, layer in first.network.named_modules() if _is_dropout(layer)}
         self._noise_shapes: list[tuple[str, float, torch.Size]] | None = None
         self.steps = steps
@@ -110,8 +111,8 @@ class Stack(pl.LightningModule):
         """Return views of a row as tensors by parameter, in the order of the network."""
         return self._layout.views(row_P)
 
-    def logits(self, x_MNTC: Tensor, noise: dict[str, Tensor]) -> Tensor:
-        """Return logits_MNK of every replica's windows, in the mode that the stack is in.
+    def logits(self, x_MNTC: Tensor, noise: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return logits_MNK of every replica's windows, and loss_M of its features' own (`Classifier.learn`).
 
         Args:
             x_MNTC: float (replicas, windows, samples, channels).
@@ -119,16 +120,15 @@ class Stack(pl.LightningModule):
         """
         network = self._template[0].train(self.training)
 
-        def one(row_P: Tensor, buffers: dict[str, Tensor], noise: dict[str, Tensor], x_NTC: Tensor) -> Tensor:
-            parameters = self._layout.views(row_P)
-            logits_NK: Tensor = functional_call(network, (parameters, {**buffers, **noise}), (x_NTC,))
-            return logits_NK
+        def one(row_P: Tensor, buffers: dict[str, Tensor], x_NTC: Tensor) -> tuple[Tensor, Tensor]:
+            values = {**self._layout.views(row_P), **buffers}
+            named = {f"network.{name}": value for name, value in values.items()}
+            answers: tuple[Tensor, Tensor] = functional_call(network, named, (x_NTC,))
+            return answers
 
         buffers = {name: self.get_buffer(_plain(name)) for name in self._names}
-        if not noise:
-            noise = {f"{name}.noise": torch.ones(len(self.replicas), device=x_MNTC.device) for name in self._dropouts}
-        logits_MNK: Tensor = vmap(one)(self.rows, buffers, noise, x_MNTC)
-        return logits_MNK
+        answers: tuple[Tensor, Tensor] = vmap(one)(self.rows, {**buffers, **noise}, x_MNTC)
+        return answers
 
     def training_losses(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         """Return loss_M of a batch (x_MNTC, label_MN) at an optimiser step."""
@@ -136,9 +136,9 @@ class Stack(pl.LightningModule):
         if self.replicas[0].module.augmentation:
             windows = zip(self.replicas, x_MNTC, strict=True)
             x_MNTC = torch.stack([replica.module.augmented(x_NTC, step) for replica, x_NTC in windows])
-        logits_MNK = self.logits(x_MNTC, self._noise(x_MNTC, step))
+        logits_MNK, own_M = self.logits(x_MNTC, self._noise(x_MNTC, step))
         loss_M: Tensor = vmap(self.replicas[0].module.loss)(logits_MNK, label_MN)
-        return loss_M
+        return loss_M + own_M
 
     def _noise(self, x_MNTC: Tensor, step: int) -> dict[str, Tensor]:
         """Draw every replica's dropout of a step, in the order and of the sizes in which it would by itself."""
@@ -166,7 +166,7 @@ class Stack(pl.LightningModule):
 
                 layer.register_forward_hook(note)
         with torch.no_grad():
-            network(x_NTC)
+            network.learn(x_NTC)
         return found
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -251,7 +251,7 @@ class Stack(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count a batch of every replica's validation windows."""
         x_MNTC, label_MN = batch
-        logits_MNK = self.logits(x_MNTC, {})
+        logits_MNK, _ = self.logits(x_MNTC, {})
         replicas, _, activities = logits_MNK.shape
         loss_MN = functional.cross_entropy(
             logits_MNK.flatten(0, 1), label_MN.flatten(), ignore_index=-1, reduction="none"
@@ -324,13 +324,24 @@ def _is_dropout(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Dropout)
 
 
-def _with_given_noise(network: nn.Module) -> nn.Module:
-    """Return a copy of a network whose dropout layers are given their noise."""
-    copied = copy.deepcopy(network)
-    for name, layer in network.named_modules():
-        if _is_dropout(layer):
-            copied.set_submodule(name, _GivenNoise())
-    return copied
+class _Template(nn.Module):
+    """What is mapped over replicas: a copy of a network whose dropout layers are given their noise.
+
+    Args:
+        network: The network.
+    """
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network)
+        for name, layer in network.named_modules():
+            if _is_dropout(layer):
+                self.network.set_submodule(name, _GivenNoise())
+
+    def forward(self, x_NTC: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits_NK and the features' own loss, 0 where they have none."""
+        logits_NK, own = self.network.learn(x_NTC) if self.training else (self.network(x_NTC), None)
+        return logits_NK, logits_NK.new_zeros(()) if own is None else own
 
 
 def _stacked_buffers(networks: Sequence[nn.Module]) -> dict[str, Tensor]:

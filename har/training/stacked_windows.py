@@ -11,6 +11,7 @@ from torch import Tensor
 
 from har.errors import DataError
 from har.training.datamodule import HarDataModule
+from har.windows.permit import check_permit
 from har.windows.segment import gather
 
 _EVALUATION_WINDOWS = 128  # of a replica at a time
@@ -35,7 +36,10 @@ class Source:
     """
 
     def __init__(self, signal_TC: npt.NDArray[np.float32], samples: int, device: torch.device) -> None:
-        self._signal_TC, self._samples, self.device = signal_TC, samples, device
+        self._samples, self.device = samples, device
+        self._signal_TC = np.asarray(
+            signal_TC
+        )  # without the permit of one fold: each replica's own is asked for its own
         self._resident: Tensor | None = None
         if device.type == "cuda" and signal_TC.nbytes < _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
             self._resident = torch.from_numpy(np.array(signal_TC)).to(device)
@@ -96,6 +100,8 @@ def stacked_training(data: Sequence[HarDataModule], steps: int, source: Source) 
     Raises:
         UsageError: When there are fewer windows than one batch holds.
     """
+    for one in data:
+        check_permit(one.signal_for("training"), one.train.start, one.train.samples)
     loaders = [one.training_loader(steps) for one in data]
 
     def places(number: int) -> Places:
@@ -108,6 +114,8 @@ def stacked_training(data: Sequence[HarDataModule], steps: int, source: Source) 
 def stacked_validation(data: Sequence[HarDataModule], source: Source) -> StackedLoader:
     """Return the validation windows of several replicas in their order, shorter ones filled up with label −1."""
     indices = [one.validation for one in data]
+    for one, index in zip(data, indices, strict=True):
+        check_permit(one.store.signal_TC, index.start, index.samples)
     longest = max(len(index) for index in indices)
     start_MN = np.stack([np.resize(index.start, longest) for index in indices])
     label_MN = np.full((len(indices), longest), -1, np.int64)
