@@ -105,7 +105,10 @@ class Probes(Callback):
             return
         interval = cast("int", trainer.val_check_interval)
         if is_due(trainer.global_step, trainer.max_steps, interval, self._settings.times):
-            self._add(self._probing.measure(trainer.global_step, trainer.optimizers[0]))
+            module, step = cast("HarModule", pl_module), trainer.global_step
+            # The schedule, which is stepped with the optimiser, stands at the next step's rate already.
+            rate = module.learning_rate * module.optimisation.factor(trainer.max_steps)(step - 1)
+            self._add(self._probing.measure(step, trainer.optimizers[0], rate))
 
     def measure_held_out(self, step: int) -> None:
         """Measure the test subjects' shift once, when everything has been chosen and predicted.

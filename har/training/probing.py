@@ -101,12 +101,13 @@ class Probing:
         ]
         self._questions = Questions.of(self._samples["train"], data.store)
 
-    def measure(self, step: int, optimizer: torch.optim.Optimizer) -> Rows:
+    def measure(self, step: int, optimizer: torch.optim.Optimizer, rate: float) -> Rows:
         """Measure everything once.
 
         Args:
             step: Optimiser steps taken, for the rows.
             optimizer: The optimiser, whose last step is the unit of the landscape's distances.
+            rate: Learning rate of that step.
         """
         rows = Rows(step)
         with unchanged(self._network, self._seed) as rewind:
@@ -121,8 +122,10 @@ class Probing:
                 if group == "train":
                     with rows.timed("recoverable"):
                         self._recover(rows, moments)
-            moved = last_step(optimizer)
-            self._steps(rows, optimizer, moved)
+            moved = last_step(optimizer, rate)
+            for place in self._places.free:
+                weight = cast("Tensor", place.layer.weight)
+                rows.add("train", place, step_probes(weight, rate, moved.get(weight)))
             with rows.timed("landscape"):
                 self._landscape(rows, moved, rewind)
         return rows
@@ -205,13 +208,6 @@ class Probing:
             if place in self._read:
                 found = self._questions.answers(moments[place])
             rows.add("train", place, found)  # behind a fixed map per channel, what was read in front of it
-
-    def _steps(self, rows: Rows, optimizer: torch.optim.Optimizer, moved: Mapping[Tensor, Tensor]) -> None:
-        """Add what a step is to the weights whose length plays no part, and how far the last one has turned them."""
-        rates = {parameter: float(group["lr"]) for group in optimizer.param_groups for parameter in group["params"]}
-        for place in self._places.free:
-            weight = cast("Tensor", place.layer.weight)
-            rows.add("train", place, step_probes(weight, rates[weight], moved.get(weight)))
 
     def _landscape(self, rows: Rows, moved: Mapping[Tensor, Tensor], rewind: Callable[[], None]) -> None:
         """Add the loss along its gradient, in units of the optimiser's last step, and the length of that step."""

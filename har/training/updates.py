@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def last_step(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor]:
+def last_step(optimizer: torch.optim.Optimizer, rate: float) -> dict[Tensor, Tensor]:
     """Return how each parameter was moved by the last step of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101).
 
     With m̂ = m/(1 − β₁^t) and v̂ = v/(1 − β₂^t) as they are after step t, w before it and w′ after it:
@@ -14,14 +14,17 @@ def last_step(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor]:
         u = η·m̂/(√v̂ + ε)        w′ = (1 − η·λ)·w − u        w′ − w = −(η·λ·w′ + u)/(1 − η·λ)
 
     Args:
-        optimizer: AdamW with one learning rate η and decay λ per group, which the last step had too.
+        optimizer: AdamW with one decay λ per group, which the last step had too.
+        rate: η of the last step, which a schedule may have moved on since.
 
     Returns:
-        Parameter to w′ − w; a parameter that has not been moved yet is left out.
+        Parameter to w′ − w; a parameter that has not been moved yet is left out, and all of another optimiser.
     """
     found: dict[Tensor, Tensor] = {}
     for group in optimizer.param_groups:
-        rate, decay, (beta1, beta2) = float(group["lr"]), group["weight_decay"], group["betas"]
+        if "betas" not in group:
+            continue
+        decay, (beta1, beta2) = group["weight_decay"], group["betas"]
         for parameter in group["params"]:
             state = optimizer.state.get(parameter, {})
             if "exp_avg" not in state:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,18 @@ def test_training_does_not_notice(quick: dict[str, Any], tmp_path: Path, kind: s
     assert not (plain / "probes.parquet").exists()
     assert "probe_seconds" not in read_run(plain)
     assert set(probed(looked_at)["step"]) == {10, 20, 30}
+
+
+def test_steps_are_measured_at_the_rate_that_they_were_made_with(quick: dict[str, Any], tmp_path: Path) -> None:
+    """Behind its last step a falling schedule stands at 0, at which no step would be a unit of length."""
+    quick["model.optimisation.schedule"] = "warm_up_cosine"
+    frame = probed(run(resolve([], {**quick, "probes": PROBES}), tmp_path / "run"))
+    effective = frame[(frame["probe"] == "lr.effective") & (frame["depth"] == 1)].set_index("step")["value"]
+    rate = {step: 0.003 * 0.5 * (1 + math.cos(math.pi * (step - 1 - 3) / 27)) for step in (10, 20, 30)}
+    assert effective[30] / effective[10] == pytest.approx(rate[30] / rate[10], rel=0.2)  # weights grow a little
+    for probe in ("upd.ratio", "lr.angle", "loss.range"):
+        assert (frame.loc[frame["probe"] == probe, "value"] > 0).all()
+    assert set(frame.loc[frame["probe"] == "loss.smoothness", "step"]) == {10, 20, 30}
 
 
 def test_validation_with_exact_statistics_is_over_when_probes_look(
