@@ -15,8 +15,9 @@ from torch import Tensor
 from har.errors import DataError, UsageError, unknown
 from har.seeds import derive_seed
 from har.windows.fewer import with_fewer
-from har.windows.leakage import guard
+from har.windows.leakage import guard, require_no_label_channel, require_unfitted, sealed
 from har.windows.moments import moments
+from har.windows.permit import TEST, permitted
 from har.windows.prepare import open_store
 from har.windows.segment import WindowIndex, WindowSpec, gather, missing_activities, window_index
 from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds, named_split
@@ -286,7 +287,8 @@ class HarDataModule(pl.LightningDataModule):
         Raises:
             DataError: When the data set is not prepared or its store is damaged.
             UsageError: When the fold does not exist or an activity is missing from the training subjects.
-            LeakageError: When a subject, a recording or a sample would be on two sides.
+            LeakageError: When a subject, a recording or a sample would be on two sides, or the store's preparation or
+                one of its channels knows more than it may (`har.windows.leakage`).
         """
         if self._ready:
             return
@@ -297,6 +299,9 @@ class HarDataModule(pl.LightningDataModule):
             for subjects in (self.fold.train, self.fold.validation, self.fold.test)
         )
         guard(self.train, self.validation, self.test, self.store, self.fold)
+        require_unfitted(self.store)
+        require_no_label_channel(self.store, self.train)
+        self.store, self._permit = sealed(self.store, self.fold)
         self._require_windows()
         self.activities = list(self.train.activities)
         if len(self.activities) < 2:
@@ -305,6 +310,21 @@ class HarDataModule(pl.LightningDataModule):
                 "Name at least two with data.activities.",
             )
         self._ready = True
+
+    def signal_for(self, purpose: str) -> npt.NDArray[np.float32]:
+        """Return the store's signal as something that is fitted may read it: the training subjects' rows alone.
+
+        `store.signal_TC` is for what is chosen, and has the validation subjects' rows too. Anything else is a
+        `LeakageError`, raised where the windows are gathered.
+
+        Args:
+            purpose: What is fitted, as a sentence begins; the error names it.
+        """
+        return permitted(self.store.signal_TC, self._permit.only("train", purpose))
+
+    def open_test(self) -> None:
+        """Let the test subjects' samples be read, once everything is chosen."""
+        self._permit.open(TEST)
 
     def find_fold(self, store: Store) -> Fold:
         """Return the fold of a store that was asked for by name."""
@@ -340,7 +360,7 @@ class HarDataModule(pl.LightningDataModule):
 
     def training_moments(self) -> tuple[Tensor, Tensor]:
         """Return mean_C and variance_C (float64) over all training windows, for the input scaling."""
-        mean_C, variance_C = moments(self.store.signal_TC, self.train)
+        mean_C, variance_C = moments(self.signal_for("the input scaling"), self.train)
         return torch.from_numpy(mean_C), torch.from_numpy(variance_C)
 
     def train_dataloader(self) -> WindowLoader:
@@ -352,7 +372,7 @@ class HarDataModule(pl.LightningDataModule):
         batches = training_batches(len(self.train), self.batch_size, steps, self.seed)
         most = int(self.shift_s * self.store.rate_hz)
         shift = Shift(self.store, self.train, most, self.seed) if most else None
-        return WindowLoader(self.store.signal_TC, self.train, batches, shift)
+        return WindowLoader(self.signal_for("training"), self.train, batches, shift)
 
     def val_dataloader(self) -> WindowLoader:
         """Return the validation windows in the order of the store."""

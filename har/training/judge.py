@@ -48,6 +48,7 @@ def judge(begun: Begun, fitted: Fitted) -> dict[str, Any]:
     """
     restore(begun.module, begun.best)
     _require_restored(fitted.again(), fitted.score)
+    begun.data.open_test()  # everything is chosen
     step = load_checkpoint(begun.best)["global_step"]
     predictions = {
         inference.name: probabilities(inference, begun.module, begun.data, step, fitted.predict)

@@ -37,9 +37,7 @@ class Source:
 
     def __init__(self, signal_TC: npt.NDArray[np.float32], samples: int, device: torch.device) -> None:
         self._samples, self.device = samples, device
-        self._signal_TC = np.asarray(
-            signal_TC
-        )  # without the permit of one fold: each replica's own is asked for its own
+        self._signal_TC = np.asarray(signal_TC)  # without the permit of one fold: each replica's own is asked below
         self._resident: Tensor | None = None
         if device.type == "cuda" and signal_TC.nbytes < _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
             self._resident = torch.from_numpy(np.array(signal_TC)).to(device)

@@ -35,6 +35,7 @@ from har.windows.store import Store
 if TYPE_CHECKING:
     from har.training.module import HarModule
 
+_PURPOSE = "the measurement of the norms' statistics"  # as an error names it
 _LARGE_BATCH = 256  # windows; only a matter of memory, where the result does not depend on the batch
 
 Predict = Callable[[WindowLoader], npt.NDArray[np.float32]]
@@ -78,11 +79,11 @@ def training_statistics(name: str, module: HarModule, data: HarDataModule, step:
     forward = forward_on(module.device)
     if name == "last_batch":
         batch = training_batches(len(data.train), data.batch_size, step, data.seed)[-1]
-        loader = WindowLoader(data.store.signal_TC, data.train, [batch])
+        loader = WindowLoader(data.signal_for(_PURPOSE), data.train, [batch])
         return measure(module.network, loader, collect=Averaged, forward=forward)
     if name == "population-balanced":
         subjects = [
-            WindowLoader(data.store.signal_TC, data.train, even_batches(rows, _LARGE_BATCH))
+            WindowLoader(data.signal_for(_PURPOSE), data.train, even_batches(rows, _LARGE_BATCH))
             for rows in _rows_by_subject(data.store, data.train).values()
         ]
         return measure_in_equal_shares(module.network, subjects, forward=forward)
@@ -113,7 +114,7 @@ def training_sweep(data: HarDataModule) -> WindowLoader:
     for rows in _rows_by_subject(data.store, data.train).values():
         # Each subject's windows, in random order, are spread evenly over the pass.
         place_N[generator.permutation(rows)] = (np.arange(len(rows)) + generator.random()) / len(rows)
-    return WindowLoader(data.store.signal_TC, data.train, even_batches(np.argsort(place_N), data.batch_size))
+    return WindowLoader(data.signal_for(_PURPOSE), data.train, even_batches(np.argsort(place_N), data.batch_size))
 
 
 def even_batches(numbers_N: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:

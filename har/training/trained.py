@@ -70,6 +70,7 @@ class Trained:
             UsageError: When channels, rate, window or activities differ from the checkpoint's.
         """
         self.data.setup()
+        self.data.open_test()  # the weights were chosen by the run that made them
         self.module.data = self.data
         self._require_fit(self.data.recipe(), self.data.data_set)
         return self.data

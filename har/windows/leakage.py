@@ -1,17 +1,25 @@
-"""The guard that fails a run in which anything of a validation or test subject could reach training."""
+"""The guards that fail a run in which anything of a validation or test subject could reach training.
+
+What each of them finds stands in docs/leaks.md; who reads whose samples is watched by `har.windows.permit`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 
 from har.errors import LeakageError
+from har.windows.permit import TEST, Permit, permitted
 from har.windows.segment import WindowIndex
 from har.windows.splits import Fold
 from har.windows.store import Store
 
 _HINT = "Nothing was trained: make the folds and the store again, and report this if it stays."
+_PREPARATION = {"rate_hz", "channels", "filters", "recipe"}  # what looks at one recording at a time
+_FILTERS = ("resampling, ", "gravity, ")
+_ROWS = 20_000  # of a channel that are held against the labels
 
 
 def guard(train: WindowIndex, validation: WindowIndex, test: WindowIndex, store: Store, fold: Fold) -> None:
@@ -46,6 +54,67 @@ def guard(train: WindowIndex, validation: WindowIndex, test: WindowIndex, store:
         foreign = sorted(found - set(getattr(fold, part)))
         if foreign:
             raise LeakageError(f"fold {fold.name}: subject {foreign[0]} is in {part}, but not in its list.", _HINT)
+
+
+def sealed(store: Store, fold: Fold) -> tuple[Store, Permit]:
+    """Return the store with a signal whose test rows cannot be read yet, and the permit that opens them.
+
+    Args:
+        store: The data set.
+        fold: Who trains, validates and tests.
+    """
+    table = store.recordings
+    part_of = {subject: part for part in ("validation", "train", TEST) for subject in getattr(fold, part)}
+    rows = (table["start"].to_numpy(), table["stop"].to_numpy(), [str(name) for name in table["subject"]])
+    permit = Permit(fold.name, *rows, part_of, ["train", "validation"], "what is done before the test")
+    return dataclasses.replace(store, signal_TC=permitted(store.signal_TC, permit)), permit
+
+
+def require_unfitted(store: Store) -> None:
+    """Refuse a store whose preparation may have learnt something from all subjects, those who test among them.
+
+    Args:
+        store: The data set; its manifest says what was done to its signals.
+
+    Raises:
+        LeakageError: The manifest names a step that is none of those that look at one recording at a time.
+    """
+    preparation = store.manifest["preparation"]
+    strange = [str(key) for key in preparation if key not in _PREPARATION]
+    kinds = [str(found.get("kind")) for found in preparation.get("filters", ())]
+    strange += [kind for kind in kinds if not kind.startswith(_FILTERS)]
+    if strange:
+        raise LeakageError(
+            f"{store.name} was prepared with {strange[0]!r}, which may have been fitted on subjects who test.",
+            "Prepare it with har prepare, whose steps look at one recording at a time; fit the rest within a fold.",
+        )
+
+
+def require_no_label_channel(store: Store, train: WindowIndex) -> None:
+    """Refuse a channel from which the label can be read off: few values, and each of them with one label alone.
+
+    Args:
+        store: The data set.
+        train: Windows that are trained on.
+
+    Raises:
+        LeakageError: A channel is such a one. It is named.
+    """
+    start_N = train.start[:: max(8 * len(train) // _ROWS, 1)]
+    rows = np.unique(start_N[:, None] + np.arange(0, train.samples, max(train.samples // 8, 1)))
+    label_N = np.asarray(store.label_T[rows])
+    x_NC = np.asarray(store.signal_TC)[rows]
+    labels = len(np.unique(label_N))
+    for channel, x_N in zip(store.channels, x_NC.T, strict=True):
+        values, value_N = np.unique(x_N, return_inverse=True)
+        if not 2 <= len(values) <= 2 * labels or labels < 2:
+            continue
+        pairs = np.unique(np.stack([value_N, label_N]), axis=1)
+        if pairs.shape[1] == len(values):
+            raise LeakageError(
+                f"channel {channel} of {store.name} tells the label: each of its {len(values)} values goes with one.",
+                "Leave it out: it is the label under another name (`channels` under `preparation` in the card).",
+            )
 
 
 def _shared_rows(one: WindowIndex, other: WindowIndex) -> tuple[int, int] | None:

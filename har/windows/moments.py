@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har.errors import DataError
+from har.windows.permit import check_permit
 from har.windows.segment import WindowIndex
 
 _ROWS = 1 << 18  # rows at a time: bounded memory for stores of any length
@@ -28,7 +29,9 @@ def moments(
 
     Raises:
         DataError: A value is not finite; a prepared store has none.
+        LeakageError: The signal is one that is read by permission (`har.windows.permit`), and there is none.
     """
+    check_permit(signal_TC, index.start, index.samples)
     start_N = np.sort(index.start)
     count = 0.0
     mean_C = np.zeros(signal_TC.shape[1])

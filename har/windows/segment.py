@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from har.datasets.recording import UNLABELLED
 from har.errors import UsageError, unknown
+from har.windows.permit import check_permit
 from har.windows.store import Store
 
 LABEL_RULES = ("majority", "last", "centre")
@@ -294,7 +295,9 @@ def gather(signal_TC: NDArray[np.float32], start_N: NDArray[np.int64], samples: 
 
     Raises:
         IndexError: A window reaches over either end of the signal.
+        LeakageError: The signal is one that is read by permission (`har.windows.permit`), and there is none.
     """
+    check_permit(signal_TC, start_N, samples)
     rows, channels = signal_TC.shape
     if len(start_N) == 0:
         return np.empty((0, samples, channels), np.float32)
