@@ -73,10 +73,11 @@ def changes_figure(rows: Sequence[dict[str, Any]]) -> str:
             fewer = row["share_a"] < row["share_b"]
             colour = OKABE_ITO[0] if fewer else OKABE_ITO[4]
             a, b = 100 * row["share_a"], 100 * row["share_b"]
-            axes.plot([b, a], [place, place], color=colour, lw=2.2, solid_capstyle="butt", zorder=2)
+            axes.plot([b, a], [place, place], color=colour, lw=2.2, solid_capstyle="butt", zorder=2, clip_on=False)
             first = place == 0
-            axes.plot([b], [place], ls="", marker="|", ms=10, mew=2, color=MUTED, label=short(row["b"]) * first)
-            axes.plot([a], [place], ls="", marker="o", ms=6, mew=0, color=colour, zorder=3)
+            look = {"ls": "", "marker": "|", "ms": 10, "mew": 2, "color": MUTED, "clip_on": False}
+            axes.plot([b], [place], label=short(row["b"]) * first, **look)
+            axes.plot([a], [place], ls="", marker="o", ms=6, mew=0, color=colour, zorder=3, clip_on=False)
         axes.plot([], [], ls="", marker="o", ms=6, mew=0, color=OKABE_ITO[0], label=f"{short(rows[0]['a'])}, fewer")
         axes.plot([], [], ls="", marker="o", ms=6, mew=0, color=OKABE_ITO[4], label=f"{short(rows[0]['a'])}, more")
         axes.set_yticks(range(len(rows)), [f"{short(row['true'], 19)} → {short(row['predicted'], 19)}" for row in rows])

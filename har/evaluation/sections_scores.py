@@ -9,6 +9,9 @@ from har.evaluation.material import Material
 from har.evaluation.page import Figure, Fold, Section
 
 
+_LONG = 24  # rows of a table that a reader opens only when asked for
+
+
 def activities(material: Material) -> Section | None:
     """Return F1, precision and recall of every activity."""
     tables = material.tables
@@ -98,5 +101,6 @@ def events(material: Material) -> Section | None:
     segments, counted, frames = (material.tables[name] for name in ("segments", "events", "frames"))
     if not frames.rows:
         return None
-    folds = [Fold(table.title, [table]) for table in (counted, frames)]
-    return Section("events", "Events of continuous recordings", tables=[segments], folds=folds)
+    is_long = len(segments.rows) > _LONG
+    folds = [Fold(table.title, [table]) for table in ([segments] * is_long + [counted, frames])]
+    return Section("events", "Events of continuous recordings", tables=[] if is_long else [segments], folds=folds)
