@@ -52,7 +52,6 @@ class AutoencoderFeatures(LayeredFeatures):
     def __init__(self, code: int, channels: int, samples: int, norm: NormPlan) -> None:
         super().__init__("Autoencoder", Layers(dense=(code,)), channels, samples, norm)
         self.decoder = nn.Linear(code, samples * channels)
-        self.stackable = False  # it has a loss of its own
 
     def learn(self, x_NTC: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the code without a way back to its weights, and the mean squared error of the reconstruction."""

@@ -4,8 +4,8 @@ Between the layers values lie as (windows, channels, samples, 1), or (windows, f
 share kernels, in channels-last memory: time first, then sensors, then channels or filters. A flattened window is that
 memory as it is: no reshape crosses axes, and what holds for a channel holds for every so many-th of the flat values.
 
-A dense layer is a convolution of one sample over the flattened window: whatever a norm does to the weights in front of
-it, it does to those of a dense layer too.
+A dense layer is a convolution too, of the one sample of a flattened window or as long as the window: whatever a norm
+does to the weights in front of it, it does to those of a dense layer.
 """
 
 from __future__ import annotations

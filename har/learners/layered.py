@@ -72,12 +72,10 @@ class LayeredFeatures(NormedInput):
         needed = f"kernels {list(layers.kernels)}, pool {list(layers.pool)}"
         require_samples(learner, samples, reach(layers.kernels, layers.pool), needed)
         self.layers, self.channels = layers, channels
-        self.stackable = not layers.lstm  # torch has no rule for mapping an LSTM
         samples, values = self._add_convolutions(norm, channels, samples)
         self.receptive_field = reach(layers.kernels, layers.pool, samples)
         values = self._add_recurrences(norm, samples, values)
-        inputs = values if layers.lstm else values * samples
-        self.features = self._add_dense(norm, inputs)
+        self.features = self._add_dense(norm, samples, values)
         self.dropout = nn.Dropout(layers.dropout)
 
     def _add_convolutions(self, norm: NormPlan, channels: int, samples: int) -> tuple[int, int]:
@@ -101,11 +99,19 @@ class LayeredFeatures(NormedInput):
             values = width
         return values
 
-    def _add_dense(self, norm: NormPlan, inputs: int) -> int:
-        """Add the dense layers; return the values that are left."""
-        before = len(self.layers.filters) + len(self.layers.lstm)
-        for number, width in enumerate(self.layers.dense, start=1):
-            block = convolutional(norm, before + number, (inputs, width), 1, self.layers.depth)
+    def _add_dense(self, norm: NormPlan, samples: int, values: int) -> int:
+        """Add the dense layers; return the values that are left.
+
+        The first of a network of nothing else is a convolution as long as the window, so that it is given channels and
+        samples, as the first layer of any other network.
+        """
+        layers = self.layers
+        direct = not layers.filters and not layers.lstm
+        inputs = values if direct or layers.lstm else values * samples
+        for number, width in enumerate(layers.dense, start=1):
+            position = len(layers.filters) + len(layers.lstm) + number
+            kernel = samples if direct and number == 1 else 1
+            block = convolutional(norm, position, (inputs, width), 1, layers.depth, kernel=kernel)
             self.add_module(f"dense{number}", block)
             inputs = width
         return inputs
@@ -130,8 +136,10 @@ class LayeredFeatures(NormedInput):
         return features_ND
 
     def _gathered(self, h_NFTS: Tensor) -> Tensor:
-        """Return the last state of an LSTM, or the flattened window, as channels of a single sample."""
-        return h_NFTS[:, :, -1:] if self.layers.lstm else flattened(h_NFTS)
+        """Return the last state of an LSTM, or what convolutions leave flattened, as channels of a single sample."""
+        if self.layers.lstm:
+            return h_NFTS[:, :, -1:]
+        return flattened(h_NFTS) if self.layers.filters else h_NFTS
 
     def fold(self, head: nn.Linear) -> tuple[nn.Linear, list[str]]:
         """Fold each norm into the layer before or behind it, or into the head; see `Features.fold`.

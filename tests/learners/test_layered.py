@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,7 +35,7 @@ def by_hand(network: Features, layers: Layers, x_NTC: Tensor) -> Tensor:
         sequence = states(network.get_submodule(f"lstm{number}.lstm"), sequence)  # type: ignore[arg-type]
     h_ND = sequence[-1] if layers.lstm else torch.cat(sequence, dim=1)
     for number in range(1, len(layers.dense) + 1):
-        weight = state[f"dense{number}.conv.weight"].flatten(1)
+        weight = state[f"dense{number}.conv.weight"].permute(0, 2, 3, 1).flatten(1)  # time before channel
         h_ND = (h_ND @ weight.T + state[f"dense{number}.conv.bias"]).relu()
     return h_ND
 
@@ -62,6 +62,7 @@ widths = st.lists(st.integers(1, 4), max_size=2)
 def test_a_network_is_the_one_written_with_loops_over_sensors_and_samples(
     convolutions: list[tuple[int, int, int]], lstm: list[int], dense: list[int]
 ) -> None:
+    assume(convolutions or lstm or dense)
     filters, kernels, pool = (tuple(layer[place] for layer in convolutions) for place in range(3))
     layers = Layers(filters, kernels, pool, tuple(lstm), tuple(dense))
     network = LayeredFeatures("test", layers, 3, 24, BARE)
@@ -107,7 +108,7 @@ def test_a_dense_layer_reads_the_window_in_the_order_of_its_memory() -> None:
     network = MLP([30]).build(3, 10, BARE)
     initialise(network, 0)
     with torch.no_grad():
-        network.get_parameter("dense1.conv.weight").copy_(torch.eye(30)[:, :, None, None])
+        network.get_parameter("dense1.conv.weight").copy_(torch.eye(30).view(30, 10, 3, 1).transpose(1, 2))
     x_NTC = torch.rand(2, 10, 3)
     torch.testing.assert_close(network(x_NTC), x_NTC.reshape(2, 30))
 
