@@ -109,3 +109,10 @@ def behind_the_last_block(made: nn.Module, x_NTC: torch.Tensor) -> torch.Tensor:
     with watched((end,)) as seen, torch.no_grad():
         made(x_NTC)
     return seen[end]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_bias_in_front_of_a_norm_ties_the_length_of_its_weight(bias: bool) -> None:
+    """Three times the weight is no factor of weight and bias together."""
+    made = nn.Sequential(nn.Conv1d(30, 4, 1, bias=bias), nn.BatchNorm1d(4), nn.ReLU(), nn.Conv1d(4, 2, 1, bias=False))
+    assert [place.name for place in places(made, torch.zeros(1, 30, 3)).free] == ([] if bias else ["0"])
