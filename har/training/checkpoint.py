@@ -1,4 +1,4 @@
-"""Checkpoints: read as tensors and plain values only, and put back exactly."""
+"""Checkpoints: written whole, and put back exactly. `har.training.stored` reads them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from har.errors import DataError, UsageError
+from har.errors import UsageError
 from har.files import replacing
 from har.training.module import HarModule
+from har.training.stored import load_checkpoint as load_checkpoint  # for those who restore, too
 
 
 class WholeFileIO(TorchCheckpointIO):
@@ -24,25 +25,6 @@ class WholeFileIO(TorchCheckpointIO):
         """Save tensors and plain values, whole or not at all."""
         with replacing(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint as tensors and plain values only, never as a pickle of objects.
-
-    Raises:
-        DataError: When it is missing or damaged.
-    """
-    if not path.is_file():
-        raise DataError(f"there is no checkpoint {path}.", "Repeat the run, or name another run.")
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["state_dict"], checkpoint["recipe"]
-    except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no checkpoint)
-        raise DataError(
-            f"the checkpoint {path} is damaged, or is none ({type(error).__name__}).",
-            "Name another, or repeat the run that wrote it.",
-        ) from None
-    return checkpoint
 
 
 def restore(module: HarModule, path: Path) -> None:

@@ -97,18 +97,38 @@ def computed(channels: Channels, recipe: Recipe, rate_hz: float, signal_TC: NDAr
     Returns:
         float64 (samples, made channels); `signal_TC` itself where nothing is computed.
     """
+    low_TC = None
+    if recipe.gravity is not None:
+        low_TC = gravity_of(signal_TC[:, split_of(channels)], rate_hz, recipe.gravity)
+    return computed_from(channels, signal_TC, low_TC)
+
+
+def split_of(channels: Channels) -> list[int]:
+    """Return the numbers of the taken channels that gravity is split from."""
+    return [i for i, channel in enumerate(channels.taken) if channel.sensor == ACCELEROMETER]
+
+
+def computed_from(
+    channels: Channels, signal_TC: NDArray[np.float64], low_TC: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the store's channels of a signal whose gravity is known; see `computed`.
+
+    Args:
+        channels: What `chosen_channels` returned.
+        signal_TC: float64 (samples, taken channels), in the store's units.
+        low_TC: float64 (samples, channels of `split_of`), their gravity; None where none is asked for.
+    """
     if channels.made_of == tuple((i,) for i in range(len(channels.taken))):
         return signal_TC
-    low_TC: dict[int, NDArray[np.float64]] = {}
-    if recipe.gravity is not None:
-        split = [i for i, channel in enumerate(channels.taken) if channel.sensor == ACCELEROMETER]
-        low_TC = dict(zip(split, gravity_of(signal_TC[:, split], rate_hz, recipe.gravity).T, strict=True))
+    split: dict[int, NDArray[np.float64]] = {}
+    if low_TC is not None:
+        split = dict(zip(split_of(channels), low_TC.T, strict=True))
 
     def value(channel: Channel, sources: tuple[int, ...]) -> NDArray[np.float64]:
-        if channel.sensor == GRAVITY and sources[0] in low_TC:
-            return low_TC[sources[0]]
+        if channel.sensor == GRAVITY and sources[0] in split:
+            return split[sources[0]]
         total_T: NDArray[np.float64] = signal_TC[:, sources[0]]
-        return total_T - low_TC[sources[0]] if channel.sensor == BODY and sources[0] in low_TC else total_T
+        return total_T - split[sources[0]] if channel.sensor == BODY and sources[0] in split else total_T
 
     columns = []
     for channel, sources in zip(channels.made, channels.made_of, strict=True):

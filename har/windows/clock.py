@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from har.errors import DataError
 
 # A late packet brings rows that are a little older than the row before. A clock that goes back by more was set anew.
-_RESET_S = 1.0
+RESET_S = 1.0
 # A step longer than this many usual steps is one where rows are missing; it says nothing about the rate.
 _HOLE_STEPS = 1.5
 _MIN_STEPS = 10  # fewer say too little about a rate
 # Half of the rows with a repeated timestamp is data written twice, or a clock that is too coarse.
 _MOST_REPEATED = 0.4
 # WISDM's clocks, documented as 20 Hz, show up to 25 Hz; more is a wrong unit or a wrong card, not a wrong clock.
-_MOST_OFF = 0.3
+MOST_OFF = 0.3
 _IMPOSSIBLE_RATIO = 10
 
 
@@ -70,7 +70,7 @@ def read_clock(time_s: NDArray[np.float64]) -> Clock:
     """
     row_T = np.flatnonzero(np.isfinite(time_s))
     found_s = time_s[row_T]
-    epoch_T = np.concatenate(([0], np.cumsum(np.diff(found_s) < -_RESET_S))) if len(row_T) else row_T
+    epoch_T = np.concatenate(([0], np.cumsum(np.diff(found_s) < -RESET_S))) if len(row_T) else row_T
     newest_s = np.full(len(row_T), -np.inf)  # of the rows before, in the same epoch
     bounds = [*np.flatnonzero(np.diff(epoch_T, prepend=-1)), len(row_T)]
     for first, stop in itertools.pairwise(bounds):
@@ -117,7 +117,7 @@ def check_rates(rates_hz: list[float | None], nominal_hz: float) -> None:
     """
     ratios = [rate_hz / nominal_hz for rate_hz in rates_hz if rate_hz is not None]
     wrong = [ratio for ratio in ratios if not 1 / _IMPOSSIBLE_RATIO < ratio < _IMPOSSIBLE_RATIO]
-    if all(abs(ratio - 1) > _MOST_OFF for ratio in ratios):
+    if all(abs(ratio - 1) > MOST_OFF for ratio in ratios):
         wrong += ratios
     if wrong:
         raise DataError(

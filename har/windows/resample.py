@@ -24,10 +24,10 @@ _MARGIN_DB = 3
 # Timestamps are taken for a regular grid's, written coarsely, while they stay within this share of a period of it:
 # milliseconds at up to 100 Hz. Interpolating instead would cost more of the signal than the instants are off.
 GRID_TOLERANCE = 0.05
-_MAX_TERM = 1000  # of a ratio of rates: the filter has 36 times as many coefficients
+MAX_TERM = 1000  # of a ratio of rates: the filter has 36 times as many coefficients
 # Rates that differ by less need no filter: what could fold back lies in the last 2 % below the Nyquist frequency.
-_EQUAL_RATES = 0.98
-_FINE = 2  # samples of the fine grid for each of the source, at least
+EQUAL_RATES = 0.98
+FINE = 2  # samples of the fine grid for each of the source, at least
 _HOLE_STEPS = 1.5  # a longer step is one where rows are missing
 ROUNDING = 1e-6  # of a sample: instants this close are the same
 
@@ -131,13 +131,13 @@ def sample(source: Source, first_s: float, rate_hz: float, count: int) -> tuple[
     begin = round(offset)
     ratio = Fraction(repr(rate_hz)) / Fraction(repr(source.rate_hz))
     fits = source.is_regular and abs(offset - begin) <= GRID_TOLERANCE
-    if fits and max(ratio.numerator, ratio.denominator) <= _MAX_TERM:
+    if fits and max(ratio.numerator, ratio.denominator) <= MAX_TERM:
         needed = begin + math.floor(Fraction(count - 1) / ratio) + 1
         signal_TC = source.signal_TC[begin : needed + 1]  # and its neighbour, which the filter sees
         return polyphase(signal_TC, ratio.numerator, ratio.denominator)[:count], ratio == 1
-    if rate_hz >= _EQUAL_RATES * source.rate_hz:
+    if rate_hz >= EQUAL_RATES * source.rate_hz:
         return _interpolated(source, first_s + np.arange(count) / rate_hz), False
-    factor = math.ceil(_FINE * source.rate_hz / rate_hz)
+    factor = math.ceil(FINE * source.rate_hz / rate_hz)
     time_s = first_s + np.arange((count - 1) * factor + 1) / (factor * rate_hz)
     sampled_TC = np.empty((count, source.signal_TC.shape[1]))
     for channel in range(source.signal_TC.shape[1]):  # one at a time: the fine grid is long

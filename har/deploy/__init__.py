@@ -1,0 +1,1 @@
+"""A trained run in use: exported, loaded without a trainer, fed with live samples."""

@@ -1,0 +1,161 @@
+"""A trained network as a function from windows to probabilities: of a run, of an ONNX file, of a torch.export archive.
+
+Each imports what it needs and nothing more: a run and an archive need torch, an ONNX file needs onnxruntime alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from har.deploy.facts import CHECKPOINT, MEMBER, PROPERTY, Facts
+from har.errors import DataError, UsageError, unknown
+from har.training.stored import load_checkpoint
+
+if TYPE_CHECKING:
+    import torch
+
+    from har.learners.classifier import Classifier
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+_PREFIX = "network."  # of the classifier's weights among those of a training module
+
+
+def open_network(path: Path) -> tuple[Facts, Network]:
+    """Open a model.
+
+    Args:
+        path: A run's folder, an ``.onnx`` file or a ``.pt2`` archive, both of `har export`.
+
+    Returns:
+        What it must be fed, and the function from x_NTC, float32 (windows, samples, channels), in SI units, to
+        probability_NK, float32 (windows, activities).
+
+    Raises:
+        UsageError: There is no model of this name, or it is of no known kind.
+        DataError: It is damaged.
+    """
+    if path.is_dir():
+        return Facts.of_run(path), of_classifier(classifier_of(path))
+    openers = {".onnx": _open_onnx, ".pt2": _open_program}
+    if path.suffix not in openers:
+        raise UsageError(
+            f"{path} is no model: neither a run's folder nor an .onnx or .pt2 file.", "Export a run: har export RUN"
+        )
+    if not path.is_file():
+        raise UsageError(f"there is no model {path}.", "Export a run: har export RUN")
+    return openers[path.suffix](path)
+
+
+def classifier_of(folder: Path) -> Classifier:
+    """Rebuild a run's classifier from its best checkpoint alone, in inference mode.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        UsageError: The learner is no network of this version.
+        DataError: The checkpoint is missing or damaged.
+    """
+    import torch
+
+    from har.learners.classifier import Classifier, InputScaling
+    from har.learners.registry import LEARNERS
+    from har.norms.plan import NormPlan
+
+    content = load_checkpoint(folder / CHECKPOINT)
+    recipe, model = content["recipe"], content["recipe"]["model"]
+    settings = dict(model["learner"])
+    known = {learner.__name__: learner for learner in LEARNERS}
+    name = settings.pop("class")
+    if name not in known:
+        raise unknown("learner", name, known, f"{folder / CHECKPOINT}")
+    channels = len(recipe["channels"])
+    features = known[name](**settings).build(channels, recipe["samples"], NormPlan(**model["norm"]))
+    scaling = InputScaling(model["scaling"], torch.zeros(channels), torch.ones(channels), recipe["channels"])
+    classifier = Classifier(scaling, features, len(recipe["activities"]))
+    state = {
+        key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)
+    }
+    try:
+        classifier.load_state_dict(state)
+    except RuntimeError:
+        raise DataError(
+            f"the weights of {folder / CHECKPOINT} are not those of its network.", "Repeat the run."
+        ) from None
+    return classifier.eval()
+
+
+def of_classifier(classifier: Classifier) -> Network:
+    """Return the probabilities of a classifier in inference mode, computed by torch."""
+    import torch
+
+    def forward(x_NTC: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(classifier(x_NTC), dim=1)
+
+    return _of_torch(forward)
+
+
+def _of_torch(forward: Callable[[torch.Tensor], torch.Tensor]) -> Network:
+    """Return a function on tensors as one on arrays."""
+    import torch
+
+    def probabilities(x_NTC: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            probability_NK: NDArray[np.float32] = forward(torch.from_numpy(x_NTC)).numpy()
+        return probability_NK
+
+    return probabilities
+
+
+def _open_program(path: Path) -> tuple[Facts, Network]:
+    """Open a torch.export archive."""
+    import torch
+
+    members = {MEMBER: ""}
+    try:
+        with quiet_export():
+            program = torch.export.load(path, extra_files=members)
+    except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no archive)
+        raise DataError(f"{path} is damaged ({type(error).__name__}).", "Export the run again.") from None
+    return Facts.read(members[MEMBER], path), _of_torch(program.module())
+
+
+def _open_onnx(path: Path) -> tuple[Facts, Network]:
+    """Open an ONNX file for one thread: a window is too small to be shared by several."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors alone: advice to its own developers is no news for users
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  (its own kinds of errors are no public classes)
+        raise DataError(f"{path} is damaged ({type(error).__name__}).", "Export the run again.") from None
+    facts = Facts.read(session.get_modelmeta().custom_metadata_map.get(PROPERTY), path)
+    name = session.get_inputs()[0].name
+
+    def probabilities(x_NTC: NDArray[np.float32]) -> NDArray[np.float32]:
+        probability_NK: NDArray[np.float32] = session.run(None, {name: x_NTC})[0]
+        return probability_NK
+
+    return facts, probabilities
+
+
+@contextlib.contextmanager
+def quiet_export() -> Iterator[None]:
+    """Hold back what torch's exporter says to its own developers, by exact texts."""
+    known: dict[str, Any] = {
+        r"`isinstance\(treespec, LeafSpec\)` is deprecated": FutureWarning,
+        r"The tensor attributes .*_flat_weights.* were assigned during export": UserWarning,  # aliases, not state
+    }
+    with warnings.catch_warnings():
+        for message, category in known.items():
+            warnings.filterwarnings("ignore", message=message, category=category)
+        yield

@@ -1,0 +1,69 @@
+"""What a run has stored, read without a trainer: its record, its configuration, its weights as tensors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from har.errors import DataError, UsageError
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return a run's ``run.json``.
+
+    Raises:
+        UsageError: When the folder is no run.
+        DataError: When the file is damaged.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: there is no run.json.", "Give the folder that har fit named.")
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record["status"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None
+    return record
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the complete configuration that a run was made with.
+
+    Raises:
+        UsageError: When the folder is no run.
+        DataError: When the file is damaged.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: there is no config.yaml.", "Give the folder that har fit named.")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = None
+    if not isinstance(config, dict):
+        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.")
+    return config
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint as tensors and plain values only, never as a pickle of objects.
+
+    Raises:
+        DataError: When it is missing or damaged.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no checkpoint {path}.", "Repeat the run, or name another run.")
+    import torch  # 2 s, and records are read without it
+
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["state_dict"], checkpoint["recipe"]
+    except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no checkpoint)
+        raise DataError(
+            f"the checkpoint {path} is damaged, or is none ({type(error).__name__}).",
+            "Name another, or repeat the run that wrote it.",
+        ) from None
+    return checkpoint
