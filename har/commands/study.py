@@ -16,6 +16,7 @@ from har.errors import UsageError
 
 if TYPE_CHECKING:
     from har.study.conduct import Survey
+    from har.study.executors import Executor
     from har.study.plan import Plan
     from har.study.runs import PlannedRun
 
@@ -25,8 +26,11 @@ har study configs/studies/bn-placement.yaml                 the whole study; fin
 har study configs/studies/bn-placement.yaml --repeats 3     three seeds per fold
 har study configs/studies/bn-placement.yaml --dry-run       the runs, their state and the estimated time
 har study configs/studies/bn-placement.yaml --data hapt     on another data set
+har study configs/studies/bn-placement.yaml --set trainer.accelerator=cuda    on a GPU, many runs at a time
 har study configs/studies/bn-placement.yaml --short --set trainer.max_steps=60 --runs /tmp/quick
 """
+
+_WORKERS_OF_A_GPU = 4
 
 
 def main(args: list[str]) -> int:
@@ -43,7 +47,9 @@ def main(args: list[str]) -> int:
             a variant could begin.
     """
     options = _parser().parse_args(args)
-    jobs = _at_least_one("--jobs", options.jobs) if options.jobs is not None else cores()
+    for option in ("jobs", "replicas"):
+        if getattr(options, option) is not None:
+            _at_least_one(f"--{option}", getattr(options, option))
     from har.study.declared import short_form
     from har.study.definition import load_study
     from har.study.plan import Options, make_plan
@@ -55,7 +61,8 @@ def main(args: list[str]) -> int:
         study = dataclasses.replace(study, repeats=_at_least_one("--repeats", options.repeats))
     overrides = ({"probes": True} if options.probes else {}) | _overrides(options.set)
     plan = make_plan(study, Options(options.data, options.runs, options.root, overrides))
-    return _show(plan, jobs) if options.dry_run else _run(plan, jobs)
+    executor = _executor(options, plan)
+    return _show(plan, executor) if options.dry_run else _run(plan, executor)
 
 
 def cores() -> int:
@@ -71,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="NAME", help="another data set than the base experiment's (har datasets)")
     parser.add_argument("--repeats", metavar="N", type=int, help="runs per variant and fold, each with its own seed")
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes, one thread each (default: the cores)")
+    parser.add_argument(
+        "--executor",
+        choices=["local", "fused", "ray"],
+        help="workers here, one run each; many runs trained together (default on a GPU); a Ray cluster (docs/scale.md)",
+    )
+    parser.add_argument("--replicas", metavar="N", type=int, help="most runs trained together (default 64, or memory)")
     parser.add_argument("--runs", metavar="FOLDER", help="root of the run folders (default $HAR_RUNS or ./runs)")
     parser.add_root()
     parser.add_argument(
@@ -79,6 +92,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--probes", action="store_true", help="measure every run's layers too, into its probes.parquet")
     parser.add_argument("--dry-run", action="store_true", help="list the runs and the estimated time, run nothing")
     return parser
+
+
+def _executor(options: argparse.Namespace, plan: Plan) -> Executor:
+    """Return what makes the runs: what was asked for, else stacks on a GPU and single runs on processors."""
+    from har.study.executors import LocalExecutor, uses_gpu
+    from har.study.fused import LARGEST, FusedExecutor
+
+    on_gpu = uses_gpu(plan)
+    kind = options.executor or ("fused" if on_gpu else "local")
+    if options.replicas is not None and kind != "fused":
+        raise UsageError(f"--replicas {options.replicas} means nothing to the {kind} executor.", "Add --executor fused")
+    if kind == "fused":
+        # A stack fills a GPU; while one trains, another begins and ends its runs.
+        jobs = options.jobs or (min(cores(), _WORKERS_OF_A_GPU) if on_gpu else cores())
+        return FusedExecutor(jobs, options.replicas or LARGEST, spread=not on_gpu)
+    return LocalExecutor(options.jobs or cores())
 
 
 def _at_least_one(option: str, number: int) -> int:
@@ -102,7 +131,7 @@ def _overrides(settings: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def _show(plan: Plan, jobs: int) -> int:
+def _show(plan: Plan, executor: Executor) -> int:
     """Say what would be run, and what of it could not."""
     from har.study.conduct import survey
     from har.study.listing import listing
@@ -110,13 +139,13 @@ def _show(plan: Plan, jobs: int) -> int:
 
     found = survey(plan)
     rehearsed = rehearse(found)
-    print("\n".join([listing(found, jobs), *rehearsed.failing]))
+    print("\n".join([listing(found, executor.jobs), *rehearsed.failing, *executor.notes(found.to_do())]))
     for sentence in rehearsed.doubts:
         _say(f"har: {sentence}")
     return 0
 
 
-def _run(plan: Plan, jobs: int) -> int:
+def _run(plan: Plan, executor: Executor) -> int:
     """Make the runs that are missing and judge what there is."""
     from har.study.conduct import conduct, finished, survey
     from har.study.lock import study_lock
@@ -127,9 +156,11 @@ def _run(plan: Plan, jobs: int) -> int:
         with termination_as_interrupt(), study_lock(plan.folder) as lock:
             found = survey(plan)
             rehearsed = rehearse(found)
-            found = dataclasses.replace(found, plan=dataclasses.replace(found.plan, doubts=rehearsed.doubts))
-            _announce(found, jobs, [*rehearsed.failing, *rehearsed.doubts])
-            plan, failures = conduct(found, jobs=jobs, stream=sys.stderr, locked=lock)
+            making = tuple(executor.notes(found.to_do()))
+            plan = dataclasses.replace(found.plan, doubts=rehearsed.doubts, making=making)
+            found = dataclasses.replace(found, plan=plan)
+            _announce(found, executor.jobs, [*rehearsed.failing, *rehearsed.doubts, *making])
+            plan, failures = conduct(found, executor=executor, stream=sys.stderr, locked=lock)
             try:
                 uncounted = _judge(plan)
             finally:

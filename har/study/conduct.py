@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from har.study.execute import RUNNER, Outcome, Task, execute
+from har.study.execute import Outcome, Task
+from har.study.executors import Executor, Work
 from har.study.plan import Plan
 from har.study.progress import Progress
 from har.study.record import check_folds, command_line, save_plan
@@ -23,8 +24,6 @@ from har.study.tuning import settle
 STEP_S, WINDOW_S = 0.004, 0.00022
 REST_S = 0.4
 ADDED_S = 1.1  # of a run that gets one more inference: 46 s for the forty of the main study
-
-_GOES_ON = (State.CUT_OFF, State.LACKING)  # what there is of the run is kept
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def additions(found: Survey) -> list[str]:
 
 
 def conduct(
-    found: Survey, *, jobs: int, stream: TextIO, locked: int, runner: str = RUNNER
+    found: Survey, *, executor: Executor, stream: TextIO, locked: int
 ) -> tuple[Plan, list[tuple[PlannedRun, str]]]:
     """Run what is missing: first what is known, then what the trials have chosen.
 
@@ -143,10 +142,9 @@ def conduct(
 
     Args:
         found: The plan, held against the disk.
-        jobs: Number of worker processes, one thread each.
+        executor: What makes the runs.
         stream: Where progress is written.
         locked: The descriptor of the study's lock (`study_lock`), which workers inherit.
-        runner: ``module:function`` that makes a run.
 
     Returns:
         The plan with all that the trials have chosen, and the runs that failed, each with its error: first those that
@@ -157,10 +155,9 @@ def conduct(
         LeakageError: A trial has seen a test subject of its fold.
         KeyboardInterrupt: On Ctrl-C, when every worker has been stopped.
     """
-    progress = Progress(
-        stream, total=found.total, done=found.total - found.left, jobs=jobs, expected_s=found.expected_s
-    )
-    pool: dict[str, Any] = {"jobs": jobs, "runner": runner, "inherited": (locked,)}
+    done = found.total - found.left
+    progress = Progress(stream, total=found.total, done=done, jobs=executor.jobs, expected_s=found.expected_s)
+    pool: dict[str, Any] = {"executor": executor, "inherited": (locked,)}
     logs = found.plan.folder / "logs"
     save_plan(found.plan)
     try:
@@ -179,11 +176,17 @@ def conduct(
 
 
 def _make(
-    plan: Plan, to_do: Sequence[tuple[PlannedRun, State]], progress: Progress, **pool: Any
+    plan: Plan,
+    to_do: Sequence[tuple[PlannedRun, State]],
+    progress: Progress,
+    *,
+    executor: Executor,
+    logs: Path,
+    inherited: tuple[int, ...],
 ) -> list[tuple[PlannedRun, str]]:
-    """Make some runs with a pool of workers; return those that failed, in their order, each with its error."""
+    """Make some runs; return those that failed, in their order, each with its error."""
     for run, state in to_do:
-        if state not in _GOES_ON:
+        if not state.goes_on:
             clear(run, state)
     tasks = [_task(plan, run, state) for run, state in to_do]
     runs = {task.folder: run for task, (run, _) in zip(tasks, to_do, strict=True)}
@@ -197,7 +200,7 @@ def _make(
         else:
             progress.failed(run.label, outcome.error)
 
-    outcomes = execute(tasks, on_finish=report, on_tick=progress.tick, **pool)
+    outcomes = executor.run(Work(to_do, tasks, logs, inherited, report, progress.tick))
     errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error is not None}
     failed = [(run, errors[folder]) for folder, run in runs.items() if folder in errors]
     return [(run, error) for run, error in failed if not (isinstance(run, Trial) and has_diverged(run))]
@@ -223,7 +226,7 @@ def _task(plan: Plan, run: PlannedRun, state: State) -> Task:
     facts = {"study": plan.study.name, "variant": run.variant, "repeat": run.repeat, "command": command_line(plan)}
     if isinstance(run, Trial):
         facts["trial"] = {"fold": run.outer.name, run.key: run.value}
-    return Task(str(run.folder), run.config, state in _GOES_ON, facts)
+    return Task(str(run.folder), run.config, state.goes_on, facts)
 
 
 def _score(folder: Path) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 RUNNER = "har.training.run:run"
+TOGETHER = "har.training.fused:run_together"  # what makes several runs at once
 
 # Results of a run depend on its number of threads, and several workers with several threads each slow one another
 # down. These must stand before a numerical library is loaded, hence in the environment of the worker.
@@ -62,7 +63,7 @@ class Outcome:
 
 
 def execute(
-    tasks: Sequence[Task],
+    tasks: Sequence[Task | tuple[Task, ...]],
     *,
     jobs: int,
     logs: Path,
@@ -74,7 +75,7 @@ def execute(
     """Run every task once, up to `jobs` of them at a time, started in the order given.
 
     Args:
-        tasks: The runs.
+        tasks: The runs; several in a tuple are made together by one worker (`TOGETHER`).
         jobs: Number of worker processes.
         logs: Folder for what the workers print, one file each.
         runner: ``module:function``, called as ``function(config, folder, resume=…, facts=…)`` in the workers.
@@ -88,34 +89,43 @@ def execute(
     Raises:
         KeyboardInterrupt: On Ctrl-C, when every worker has been stopped.
     """
-    waiting = deque(tasks)
+    waiting = deque((task,) if isinstance(task, Task) else task for task in tasks)
     outcomes: list[Outcome] = []
-    pool = _Pool(runner, logs, tuple(inherited))
+    at_a_time = min(jobs, len(waiting))
+    pool = _Pool(runner, logs, tuple(inherited), share=1 / max(at_a_time, 1))
     try:
-        for slot in range(min(jobs, len(waiting))):
+        for slot in range(at_a_time):
             pool.start(slot, waiting.popleft())
         while pool.workers:
             for worker in pool.ready(_TICK_S):
-                outcome = worker.outcome()
-                outcomes.append(outcome)
-                on_finish(outcome)
-                pool.hand_on(worker, waiting)
-            on_tick(len(pool.workers))
+                for outcome in worker.outcomes():
+                    outcomes.append(outcome)
+                    on_finish(outcome)
+                if worker.is_dead or not worker.open:
+                    pool.hand_on(worker, waiting)
+            on_tick(sum(len(worker.open) for worker in pool.workers))
     finally:
         pool.stop()
     return outcomes
 
 
 class _Worker:
-    """One worker process and the run it is busy with."""
+    """One worker process and the runs that it is busy with.
+
+    Attributes:
+        open: The runs that it has not answered for, by their number in what it was given.
+        is_dead: Whether it has ended without being told to.
+    """
 
     def __init__(self, slot: int, command: list[str], log: Path, inherited: tuple[int, ...]) -> None:
         self.slot = slot
         self.log = log
         self.is_dead = False
+        self.open: dict[int, Task] = {}
         with log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 command,
+                bufsize=0,  # or a second answer could lie in a buffer while the pipe seems empty
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -127,25 +137,28 @@ class _Worker:
     def stdout(self) -> Any:
         return self.process.stdout
 
-    def give(self, task: Task) -> None:
-        """Hand over a run. A worker that is gone already is noticed by the end of its output."""
-        self.task = task
+    def give(self, tasks: tuple[Task, ...], share: float) -> None:
+        """Hand over runs to be made together. A worker that is gone already is noticed by the end of its output."""
+        self.open = dict(enumerate(tasks))
+        parcel = {"tasks": [asdict(task) for task in tasks], "share": share}
+        left = memoryview(json.dumps(parcel).encode() + b"\n")
         stdin = self.process.stdin
         assert stdin is not None  # noqa: S101 - Popen was asked for a pipe
         try:
-            stdin.write(json.dumps(asdict(task)).encode() + b"\n")
-            stdin.flush()
+            while left:
+                left = left[os.write(stdin.fileno(), left) :]
         except BrokenPipeError:
             return
 
-    def outcome(self) -> Outcome:
-        """Read the outcome of the run; the end of the output means that the worker has died."""
+    def outcomes(self) -> list[Outcome]:
+        """Read how a run ended; the end of the output means that the worker has died, with every run it has left."""
         line: bytes = self.stdout.readline()
         if line.endswith(b"\n"):
             reply = json.loads(line)
-            return Outcome(self.task, reply["error"], reply["seconds"])
+            return [Outcome(self.open.pop(reply["number"]), reply["error"], reply["seconds"])]
         self.is_dead = True
-        return Outcome(self.task, f"the worker process {_end_of(self.process.wait())}; its log is {self.log}.", 0.0)
+        error = f"the worker process {_end_of(self.process.wait())}; its log is {self.log}."
+        return [Outcome(task, error, 0.0) for task in self.open.values()]
 
     def stop(self) -> None:
         """End the process at once. What it was writing is whole or not there."""
@@ -162,8 +175,9 @@ class _Worker:
 class _Pool:
     """The workers that are alive, each in a slot that names its log."""
 
-    def __init__(self, runner: str, logs: Path, inherited: tuple[int, ...]) -> None:
-        self.command = [sys.executable, "-P", "-m", "har.study.worker", runner]
+    def __init__(self, runner: str, logs: Path, inherited: tuple[int, ...], share: float) -> None:
+        self.command = [sys.executable, "-P", "-m", "har.study.worker", runner, TOGETHER]
+        self.share = share
         self.logs = logs
         self.inherited = inherited
         self.workers: list[_Worker] = []
@@ -172,8 +186,8 @@ class _Pool:
         for old in logs.glob("worker-*.log"):
             old.unlink()
 
-    def start(self, slot: int, task: Task) -> None:
-        """Start a worker in a slot with its first run."""
+    def start(self, slot: int, tasks: tuple[Task, ...]) -> None:
+        """Start a worker in a slot with its first run, or runs."""
         # Ctrl-C at a terminal reaches every process of the group. The study alone answers it, so workers are born
         # with SIGINT blocked (a mask is inherited), which leaves no instant in which they would print a traceback.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -183,16 +197,16 @@ class _Pool:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.selector.register(worker.stdout, selectors.EVENT_READ, worker)
-        worker.give(task)
+        worker.give(tasks, self.share)
 
     def ready(self, timeout_s: float) -> list[_Worker]:
         """Return the workers that have something to say, none when the time is up."""
         return [key.data for key, _ in self.selector.select(timeout_s)]
 
-    def hand_on(self, worker: _Worker, waiting: deque[Task]) -> None:
+    def hand_on(self, worker: _Worker, waiting: deque[tuple[Task, ...]]) -> None:
         """Give a worker the next run, replace it when it has died, end it when there is nothing left."""
         if waiting and not worker.is_dead:
-            worker.give(waiting.popleft())
+            worker.give(waiting.popleft(), self.share)
             return
         self.selector.unregister(worker.stdout)
         self.workers.remove(worker)

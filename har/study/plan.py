@@ -55,6 +55,7 @@ class Plan:
         options: What was asked for beside the study file.
         tuning: What is tuned, with its trials, if anything is.
         doubts: What is doubtful about the networks of its variants, in sentences (`har.study.rehearsal`).
+        making: How the runs that are to be made will be made, in sentences (`har.study.executors`).
     """
 
     study: Study
@@ -65,6 +66,7 @@ class Plan:
     options: Options
     tuning: Tuning | None = None
     doubts: tuple[str, ...] = ()
+    making: tuple[str, ...] = ()
 
     @property
     def distinct(self) -> tuple[PlannedRun, ...]:

@@ -185,7 +185,7 @@ def caveats(plan: Plan) -> list[str]:
         )
     else:
         notes.append(f"{study.repeats} repeats per fold were used, each with a seed of its own.")
-    notes.extend([*offset_notes(study.seed_offsets), *plan.doubts])
+    notes.extend([*offset_notes(study.seed_offsets), *plan.doubts, *plan.making])
     return notes + (tuning_notes(plan.tuning) if plan.tuning else [_learning_rates(plan)])
 
 

@@ -56,6 +56,11 @@ class State(enum.StrEnum):
         """Whether nothing is left to be made."""
         return self in (State.DONE, State.DIVERGED)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether what there is of the run is kept, and the run goes on from it."""
+        return self in (State.CUT_OFF, State.LACKING)
+
 
 Identity = Callable[[dict[str, Any], Fold], Mapping[str, str]]
 

@@ -1,7 +1,8 @@
 """A worker process of a study: runs handed over as lines of JSON on stdin, outcomes handed back on stdout.
 
-It is started by `execute` as ``python -m har.study.worker MODULE:FUNCTION`` and lives across runs, so that the heavy
-imports are paid once. What the runs print goes to the worker's log, never into the outcomes.
+It is started by `execute` as ``python -m har.study.worker MODULE:FUNCTION MODULE:FUNCTION``, one for single runs and
+one for several that are made together. It lives across runs, so that the heavy imports are paid once. What the runs
+print goes to the worker's log, never into the outcomes.
 
 A worker must not outlive its study: a thread waits on stdin all the time, and the end of stdin (the study has ended,
 or was killed with -9) ends the process at once, in the middle of a run if need be. Everything a run writes for others
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import importlib
 import json
 import os
@@ -27,6 +29,7 @@ from typing import Any
 from har.errors import HarError
 
 Runner = Callable[..., Any]
+Reply = Callable[[int, BaseException | None, float], None]
 
 
 def main() -> None:
@@ -36,21 +39,56 @@ def main() -> None:
     faulthandler.enable()  # a crash in native code leaves its stack in the log
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
-    runner: Runner | None = None
+    replies_to = functools.partial(_reply, replies)
+    find = functools.cache(find_runner)
     while True:
-        task = json.loads(lines.get())
-        began = time.perf_counter()
-        error = None
-        try:
-            if runner is None:
-                runner = find_runner(sys.argv[1])
-                began = time.perf_counter()  # imports are no part of the run's time
-            _work(runner, task)
-        except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a run raises fails that run alone
-            log("".join(traceback.format_exception(failure)))
-            error = sentence(failure)
-        reply = {"error": error, "seconds": time.perf_counter() - began}
-        os.write(replies, json.dumps(reply).encode() + b"\n")
+        parcel = json.loads(lines.get())
+        tasks = parcel["tasks"]
+        if len(tasks) == 1:
+            _work(find, sys.argv[1], tasks[0], replies_to)
+        else:
+            _work_together(find, sys.argv[2], parcel, replies_to)
+
+
+def _work(find: Callable[[str], Runner], name: str, task: dict[str, Any], reply: Reply) -> None:
+    """Call the runner for one task, as `execute.Task` holds it."""
+    began = time.perf_counter()
+    failure = None
+    try:
+        runner = find(name)
+        began = time.perf_counter()  # imports are no part of the run's time
+        log(f"--- {task['folder']}\n")
+        runner(task["config"], Path(task["folder"]), resume=task["resume"], facts=task["facts"])
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a run raises fails that run alone
+        failure = error
+    reply(0, failure, time.perf_counter() - began)
+
+
+def _work_together(find: Callable[[str], Runner], name: str, parcel: dict[str, Any], reply: Reply) -> None:
+    """Call the runner for several tasks at once; it says of each how it ended."""
+    tasks = parcel["tasks"]
+    log("".join(f"--- {task['folder']}\n" for task in tasks))
+    left = set(range(len(tasks)))
+
+    def report(number: int, failure: Exception | None, seconds: float) -> None:
+        left.discard(number)
+        reply(number, failure, seconds)
+
+    try:
+        find(name)(tasks, report, share=parcel["share"])
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        for number in sorted(left):
+            reply(number, error, 0.0)
+
+
+def _reply(replies: int, number: int, failure: BaseException | None, seconds: float) -> None:
+    """Tell the study how a run ended."""
+    error = None
+    if failure is not None:
+        log("".join(traceback.format_exception(failure)))
+        error = sentence(failure)
+    answer = {"number": number, "error": error, "seconds": seconds}
+    os.write(replies, json.dumps(answer).encode() + b"\n")
 
 
 def _listen(lines: queue.SimpleQueue[bytes]) -> None:
@@ -59,12 +97,6 @@ def _listen(lines: queue.SimpleQueue[bytes]) -> None:
         for line in stdin:
             lines.put(line)
     os._exit(0)
-
-
-def _work(runner: Runner, task: dict[str, Any]) -> None:
-    """Call the runner for one task, as `execute.Task` holds it."""
-    log(f"--- {task['folder']}\n")
-    runner(task["config"], Path(task["folder"]), resume=task["resume"], facts=task["facts"])
 
 
 def log(text: str) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,17 @@ def act(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[str, 
         result["inode"] = os.fstat(config["descriptor"]).st_ino
     (folder / "result.json").write_text(json.dumps(result))
     return folder
+
+
+def act_together(tasks: list[dict[str, Any]], report: Callable[..., None], *, share: float) -> None:
+    """Act run by run, each with a word to the study; an exit ends all that are left."""
+    for number, task in enumerate(tasks):
+        try:
+            act(task["config"], Path(task["folder"]), resume=False, facts={})
+        except HarError as error:
+            report(number, error, 0.1)
+        else:
+            report(number, None, 0.1)
 
 
 def _nothing(config: dict[str, Any]) -> None:

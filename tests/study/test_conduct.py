@@ -16,6 +16,7 @@ import yaml
 from har.errors import DataError, UsageError
 from har.study.conduct import REST_S, STEP_S, WINDOW_S, Survey, additions, conduct, damages, finished, survey
 from har.study.definition import load_study
+from har.study.executors import LocalExecutor
 from har.study.listing import listing
 from har.study.lock import study_lock
 from har.study.plan import Options, Plan, make_plan
@@ -41,7 +42,8 @@ def go(plan: Plan, jobs: int = 1) -> tuple[list[str], str]:
     """Conduct the plan; return the failed runs as variant/fold/repeat, and what progress said."""
     stream = io.StringIO()
     with study_lock(plan.folder) as lock:
-        _, failures = conduct(survey(plan), jobs=jobs, stream=stream, locked=lock, runner="tests.study.runners:pretend")
+        executor = LocalExecutor(jobs, "tests.study.runners:pretend")
+        _, failures = conduct(survey(plan), executor=executor, stream=stream, locked=lock)
     return [name(plan, run) for run, _ in failures], stream.getvalue()
 
 

@@ -16,6 +16,7 @@ import pytest
 from har.errors import DataError, LeakageError, UsageError
 from har.study.conduct import conduct, finished, survey
 from har.study.definition import load_study
+from har.study.executors import LocalExecutor
 from har.study.listing import listing
 from har.study.lock import study_lock
 from har.study.plan import Options, Plan, make_plan
@@ -56,9 +57,8 @@ def plan(study, data_root, tmp_path, monkeypatch) -> Plan:
 def go(plan: Plan, jobs: int = 1, stream: io.StringIO | None = None) -> tuple[Plan, list[str]]:
     """Conduct the plan; return it as it ended and the failed runs."""
     with study_lock(plan.folder) as lock:
-        plan, failures = conduct(
-            survey(plan), jobs=jobs, stream=stream or io.StringIO(), locked=lock, runner="tests.study.runners:pretend"
-        )
+        executor = LocalExecutor(jobs, "tests.study.runners:pretend")
+        plan, failures = conduct(survey(plan), executor=executor, stream=stream or io.StringIO(), locked=lock)
     return plan, [run.folder.relative_to(plan.folder).as_posix() for run, _ in failures]
 
 
