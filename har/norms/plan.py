@@ -14,7 +14,7 @@ from har.norms.weights import Convolution
 
 PLACEMENTS = ("none", "input_scalar", "input", "first", "every", "last", "input_every")
 ORDERS = ("pre", "post")
-INPUT = 0  # position of the learner's input; position l > 0 is the l-th convolution
+INPUT = 0  # position of the learner's input; position l > 0 is its l-th layer with weights, in a CNN a convolution
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class NormPlan:
         placement: ``none``; ``input_scalar``, one mean and variance over all sensors (Li et al. 2018); ``input``, per
             channel; ``first``, after the first convolution; ``every``, after each; ``last``, after the last;
             ``input_every``, per input channel and after each convolution. Or a list of positions, 0 being the input
-            (per channel) and l the l-th convolution.
+            (per channel) and l the l-th convolution. What is said of convolutions is meant of all layers with weights
+            where a learner has others too (docs/learners.md).
         order: ``pre``, between convolution and activation (Ioffe & Szegedy 2015), or ``post``, after the activation
             and before pooling. The input position has no activation, so it does not depend on it.
         epsilon: Added to the variance inside the square root.
@@ -59,7 +60,7 @@ class NormPlan:
         elif min(self.placement, default=0) < 0 or len(set(self.placement)) < len(self.placement):
             raise UsageError(
                 f"norm placement {self.placement} has a negative or repeated position.",
-                "Position 0 is the input and l the l-th convolution; name each once.",
+                "Position 0 is the input and l the l-th layer with weights; name each once.",
             )
         if not self.epsilon > 0:
             raise UsageError(f"norm epsilon {self.epsilon} is not positive.", "The usual value is 1e-5.")
@@ -128,7 +129,7 @@ class NormPlan:
         beyond = [position for position in self.placement if position > convolutions]
         if beyond:
             raise UsageError(
-                f"norm position {beyond[0]} lies behind the last of {convolutions} convolutions.",
+                f"norm position {beyond[0]} lies behind the last of {convolutions} layers with weights.",
                 f"Positions go from 0 (input) to {convolutions}.",
             )
         return tuple(sorted(self.placement))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import pytorch_lightning as pl
 import torch
 
 from har.errors import UsageError
+from har.learners.autoencoder import Autoencoder
 from har.learners.cnn import CNN
+from har.learners.recurrent import LSTM
 from har.norms.plan import NormPlan
 from har.training.checkpoint import load_checkpoint
 from har.training.cli import resolve
@@ -49,6 +52,31 @@ def test_a_run_with_moving_averages_resumes_to_the_same_numbers(
 def test_a_run_without_norms_trains_scaled_weights_with_clipping(small: dict[str, Any], tmp_path: Path) -> None:
     settings = {**small, "model.norm.kind": "scaled_weights", "model.adaptive_clipping": 0.01}
     assert read_run(run(resolve([], settings), tmp_path / "run"))["best_validation_macro_f1"] > 0
+
+
+def test_a_step_adds_the_loss_of_features_that_are_learnt_without_labels() -> None:
+    recipe = {"channels": ["x", "y"], "samples": 30, "activities": ["a", "b", "c"]}
+    module = HarModule(Autoencoder(6), NormPlan(placement="none"))
+    module.build(recipe, torch.zeros(2), torch.ones(2))
+    x_NTC, label_N = torch.randn(5, 30, 2), torch.arange(5) % 3
+    logits_NK, own_loss = module.network.learn(x_NTC)
+    expected = torch.nn.functional.cross_entropy(logits_NK, label_N) + own_loss
+    module._trainer = SimpleNamespace(global_step=0)  # type: ignore[assignment]
+    torch.testing.assert_close(module.training_step((x_NTC, label_N), 0), expected)
+
+
+def test_a_long_recurrence_is_doubted_before_training() -> None:
+    """10 s at 200 Hz."""
+    recipe = {"channels": ["x"], "samples": 2000, "activities": ["a", "b"], "preparation": {"channels": []}}
+    data = SimpleNamespace(
+        recipe=lambda: recipe,
+        training_moments=lambda: (torch.zeros(1), torch.ones(1)),
+        train=SimpleNamespace(label=[0, 1]),
+        activities=["a", "b"],
+        batch_size=64,
+    )
+    (doubt,) = HarModule(LSTM([4], []), NormPlan(placement="none")).doubts(data)  # type: ignore[arg-type]
+    assert "2000 samples" in doubt
 
 
 def test_clipping_bounds_the_features_gradients_and_leaves_the_heads() -> None:
