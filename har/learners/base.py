@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -60,7 +61,13 @@ class Features(nn.Module, ABC):
 
 
 class Learner(ABC):
-    """Settings of a feature learner. They say nothing of the data; `build` is given the windows' shape."""
+    """Settings of a feature learner. They say nothing of the data; `build` is given the windows' shape.
+
+    Attributes:
+        at_once: Whether its features are fitted at once (`har.learners.fitted`) instead of by gradient descent.
+    """
+
+    at_once: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, channels: int, samples: int, norm: NormPlan) -> Features:

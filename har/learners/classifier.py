@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from har.errors import UsageError, unknown
 from har.learners.base import Features
+from har.learners.heads import Head
 
 SCALINGS = ("none", "scalar", "channel")
 
@@ -55,19 +56,22 @@ class InputScaling(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Scaling → features → linear head.
+    """Scaling → features → head.
 
     Args:
         scaling: The fixed map of the input.
         features: The feature learner's network.
         activities: Number of activities K.
+        head: Which head stands behind the features; a linear layer that is trained with them when None.
     """
 
-    def __init__(self, scaling: InputScaling, features: Features, activities: int) -> None:
+    head: nn.Module
+
+    def __init__(self, scaling: InputScaling, features: Features, activities: int, head: Head | None = None) -> None:
         super().__init__()
         self.scaling = scaling
         self.features = features
-        self.head = nn.Linear(features.features, activities)
+        self.head = (head or Head()).build(features.features, activities)
 
     def forward(self, x_NTC: Tensor) -> Tensor:
         """Return logits_NK, float (windows, activities).

@@ -6,12 +6,15 @@ Counted while one window passes through in inference mode, from layers with weig
     dense layer   outputs · inputs
     LSTM layer    samples · 4·units·(inputs + units)     four gates, each of input and state
 
+Features that are fitted at once and trees say by themselves what they take.
+
 Biases, norms, activations and pooling are left out: a few operations per value, where a layer has hundreds.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from har.learners.classifier import Classifier
+from har.learners.fitted import FittedFeatures
+from har.learners.trees import Trees
 
 LONG_RECURRENCE = 500  # samples; the paper's longest window has 151, and gradients fade over hundreds
 
@@ -28,7 +33,7 @@ class Cost:
     """What a classifier costs.
 
     Attributes:
-        parameters: Numbers that training changes, those of a decoder included.
+        parameters: Numbers that training changes, those of a decoder included, or that a fit at once finds.
         multiply_adds: Per window in inference, as the module's docstring counts them.
         receptive_field_s: Seconds of the window that a feature depends on in front of a mean over time; all that are
             read where there is no such mean.
@@ -49,10 +54,17 @@ def describe(network: Classifier, channels: int, samples: int, rate_hz: float) -
         rate_hz: Samples per second.
     """
     return Cost(
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=sum(value.numel() for value in (*network.parameters(), *_fitted(network))),
         multiply_adds=sum(count for _, _, count in _counted(network, torch.zeros(1, samples, channels))),
         receptive_field_s=network.features.receptive_field / rate_hz,
     )
+
+
+def _fitted(network: nn.Module) -> Iterator[Tensor]:
+    """Yield what a fit at once has found in a network."""
+    for layer in network.modules():
+        if isinstance(layer, (FittedFeatures, Trees)):
+            yield from layer.state_dict().values()
 
 
 def long_recurrences(network: nn.Module, x_1TC: Tensor, batch: int) -> list[str]:
@@ -84,15 +96,17 @@ def _counted(network: nn.Module, x_1TC: Tensor) -> Iterator[tuple[nn.Module, Ten
 
     twin = copy.deepcopy(network).eval()
     for layer in twin.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear, nn.LSTM)):
+        if isinstance(layer, (nn.Conv2d, nn.Linear, nn.LSTM, FittedFeatures, Trees)):
             layer.register_forward_hook(watch)
     with torch.no_grad():
-        twin(x_1TC.to(next(twin.parameters()).device))
+        twin(x_1TC.to(next(itertools.chain(twin.parameters(), twin.buffers())).device))
     yield from found
 
 
 def _multiply_adds(layer: nn.Module, x: Tensor, output: Tensor) -> int:
     """Return the multiply-adds of a layer for one window."""
+    if isinstance(layer, (FittedFeatures, Trees)):
+        return layer.multiply_adds
     if isinstance(layer, nn.LSTM):
         return int(x.shape[2] * 4 * layer.hidden_size * (layer.input_size + layer.hidden_size))
     weight = layer.get_parameter("weight")

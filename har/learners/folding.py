@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 
+from torch import nn
+
 from har.learners.classifier import Classifier
 
 
@@ -21,5 +23,7 @@ def fold(classifier: Classifier) -> tuple[Classifier, list[str]]:
         The copy, and one sentence for each norm that is left in it.
     """
     folded = copy.deepcopy(classifier).eval()
+    if not isinstance(folded.head, nn.Linear):  # of trees: they stand behind features without norms
+        return folded, []
     folded.head, left = folded.features.fold(folded.head)
     return folded, left

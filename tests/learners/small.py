@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from har.learners.autoencoder import Autoencoder
 from har.learners.base import Features, Learner
@@ -85,3 +89,19 @@ def lived(network: nn.Module) -> None:
     for _ in range(2):
         network(torch.randn(8, SAMPLES, CHANNELS) * 2 + 1).sum().backward()
     network.zero_grad()
+
+
+class Few:
+    """Windows for a fit, in batches of 8."""
+
+    def __init__(self, x_NTC: Tensor) -> None:
+        self.x_NTC = x_NTC
+
+    def __len__(self) -> int:
+        return len(self.x_NTC)
+
+    def batches(self) -> Iterator[Tensor]:
+        yield from self.x_NTC.split(8)
+
+    def taken(self, numbers_N: npt.NDArray[np.int64]) -> Tensor:
+        return self.x_NTC[torch.from_numpy(numbers_N)]
