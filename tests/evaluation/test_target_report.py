@@ -98,6 +98,10 @@ def test_steps_to_the_target_stand_in_contrasts_tables_and_both_pages(study):
     assert [row[0] for row in table[1:]] == ["none", "every", "none-own", "every-own"]
     assert table[2][1:3] == ["1.000", "100"]
     assert len(rows(study, "steps-to-target-runs")) == 1 + 4 * 4 * 2
+    curves = [[name, *map(float, numbers)] for name, *numbers in rows(study, "steps-to-target-curves")[1:]]
+    stated = [[name, *point] for name, own in target["variants"].items() for point in own["curve"]]
+    assert [row[:2] for row in curves] == [row[:2] for row in stated]
+    assert [row[2] for row in curves] == pytest.approx([row[2] for row in stated], abs=0.00051)
     assert [row[2] for row in rows(study, "steps-to-target-contrasts")[1:]] == ["steps", "examples", "seconds"] * 2
     for text in ((study / "report.html").read_text(), (study / "report.md").read_text()):
         assert "95 % of the best validation macro F1 of none" in text
