@@ -59,13 +59,13 @@ def add_metrics(
     path: Path,
     *,
     step: int,
-    epoch: int,
-    train_loss: float | None,
     scores: dict[str, float],
-    learning_rate: float,
     seconds: float,
+    epoch: int | None = None,
+    train_loss: float | None = None,
+    learning_rate: float | None = None,
 ) -> None:
-    """Append the line of an evaluation to a file of metrics."""
+    """Append the line of an evaluation to a file of metrics; a fit at once has no epochs and no learning rate."""
     line = {"step": step, "epoch": epoch, "train_loss": train_loss, **scores}
     line |= {"learning_rate": learning_rate, "seconds": round(seconds, 3)}
     with path.open("a", encoding="utf-8") as stream:

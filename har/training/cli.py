@@ -216,9 +216,26 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
     """
     cli = HarCLI(config, build=True)
     check(cli.config.inferences)
+    if cli.model.learner.at_once:
+        _require_no_steps(type(cli.model.learner).__name__, cli.config)
     settings = {key: value for key, value in cli.trainer_settings.items() if key not in _OWNED}
     settings["num_sanity_val_steps"] = 0
     return cli.model, cli.datamodule, settings
+
+
+def _require_no_steps(learner: str, config: Any) -> None:
+    """Refuse what only a network with norms, or one that takes steps, has."""
+    for name in config.inferences:
+        if name != RUNNING:
+            raise UsageError(
+                f"inference {name} is one of norms, and {learner}, which is fitted at once, has none.",
+                f"Set inferences to [{RUNNING}].",
+            )
+    if config.probes:
+        raise UsageError(
+            f"probes are measured while a network is trained in steps, and {learner} is fitted at once.",
+            "Leave probes out.",
+        )
 
 
 def full_help() -> str:

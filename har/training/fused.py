@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from har.errors import DivergenceError
@@ -26,10 +24,9 @@ from har.training import provenance
 from har.training.allocator import keep_freed_memory
 from har.training.begin import Begun, begin, failure_recorded, held
 from har.training.checkpoint import restore
-from har.training.datamodule import WindowLoader
 from har.training.evaluations import MONITOR
+from har.training.inference import predicted_plainly
 from har.training.judge import Fitted, judge
-from har.training.module import HarModule
 from har.training.room import replicas_that_fit
 from har.training.selection import Kept, Selection
 from har.training.stack import Replica, Stack
@@ -140,14 +137,5 @@ def fit_together(runs: Sequence[Begun]) -> list[Fitted | Exception]:
             continue
         replica.module.to(device)
         again = replica.scores[MONITOR]
-        results.append(Fitted(chosen["score"], partial(float, again), partial(_predicted, replica.module)))
+        results.append(Fitted(chosen["score"], partial(float, again), partial(predicted_plainly, replica.module)))
     return results
-
-
-@torch.inference_mode()
-def _predicted(module: HarModule, loader: WindowLoader) -> npt.NDArray[np.float32]:
-    """Return probability_NK, float32 (windows, activities), of a loader's windows, as `har.training.inference` does."""
-    module.eval()
-    batches = [module.predict_step((x_NTC.to(module.device), label_N), 0) for x_NTC, label_N in loader]
-    probability_NK: npt.NDArray[np.float32] = torch.cat(batches).cpu().numpy()
-    return probability_NK

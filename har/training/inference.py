@@ -25,6 +25,15 @@ def predicted(trainer: pl.Trainer, module: HarModule, loader: WindowLoader) -> n
     return probability_NK
 
 
+@torch.inference_mode()
+def predicted_plainly(module: HarModule, loader: WindowLoader) -> npt.NDArray[np.float32]:
+    """Return what `predicted` returns, without a trainer."""
+    module.eval()
+    batches = [module.predict_step((x_NTC.to(module.device), label_N), 0) for x_NTC, label_N in loader]
+    probability_NK: npt.NDArray[np.float32] = torch.cat(batches).cpu().numpy()
+    return probability_NK
+
+
 def predictions_frame(
     store: Store, index: WindowIndex, probability_NK: npt.NDArray[np.float32], activities: list[str]
 ) -> pd.DataFrame:

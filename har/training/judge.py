@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from har.errors import RunError
 from har.evaluation.scores import score_run
 from har.learners.cost import describe
 from har.norms.inferences import RUNNING, check
+from har.training.at_once import CHOSEN, fit_head_anew
 from har.training.begin import Begun
 from har.training.checkpoint import load_checkpoint, restore
 from har.training.inference import write_test_files
-from har.training.statistics import Predict, probabilities
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a fit has left, beside ``best.ckpt`` and ``last.ckpt``.
-
-    Attributes:
-        score: Validation macro F1 of the chosen weights when they were chosen.
-        again: Returns that of the weights now in the module, by the same arithmetic.
-        predict: Predicts with the module.
-    """
-
-    score: float
-    again: Callable[[], float]
-    predict: Predict
+from har.training.outcome import Fitted as Fitted  # for those who fit, too
+from har.training.statistics import probabilities
 
 
 def judge(begun: Begun, fitted: Fitted) -> dict[str, Any]:
     """Restore the best weights, predict the test windows under every inference, score.
+
+    Where the head behind trained features is one that is fitted at once, it is fitted first, and what is judged has it.
 
     Args:
         begun: The run.
@@ -47,9 +34,16 @@ def judge(begun: Begun, fitted: Fitted) -> dict[str, Any]:
         DataError: When statistics of an inference are not finite.
     """
     restore(begun.module, begun.best)
+    stored = load_checkpoint(begun.best)
+    step = stored["global_step"]
+    chosen: dict[str, Any] = {}
+    if begun.module.head.at_once and not begun.module.learner.at_once:
+        if CHOSEN not in stored:  # it is there where a run was cut off behind this
+            _require_restored(fitted.again(), fitted.score)
+        fitted, chosen = fit_head_anew(begun, fitted)
+        restore(begun.module, begun.best)
     _require_restored(fitted.again(), fitted.score)
     begun.data.open_test()  # everything is chosen
-    step = load_checkpoint(begun.best)["global_step"]
     predictions = {
         inference.name: probabilities(inference, begun.module, begun.data, step, fitted.predict)
         for inference in check(begun.config.get("inferences", [RUNNING]))
@@ -63,6 +57,7 @@ def judge(begun: Begun, fitted: Fitted) -> dict[str, Any]:
         **dataclasses.asdict(cost),
         "best_step": step,
         "best_validation_macro_f1": fitted.score,
+        **chosen,
     }
 
 

@@ -16,6 +16,8 @@ from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
 from har.learners.cost import long_recurrences
+from har.learners.fitted import require_no_norm
+from har.learners.heads import Head
 from har.learners.initialise import initialise
 from har.norms.base import set_total_steps
 from har.norms.lint import lint
@@ -48,6 +50,10 @@ class HarModule(pl.LightningModule):
             training windows instead of running ones.
         optimisation: Optimiser, schedule, smoothing and weights of the loss, averaging of weights.
         augmentation: Random changes of the training windows.
+        head: What stands behind the features: a linear layer trained with them, or a classifier fitted at once.
+
+    A learner that is fitted at once (`har.learners.fitted`) takes no steps: the learning rate, the optimisation, the
+    augmentation and whatever else is about steps have no effect on it.
     """
 
     network: Classifier
@@ -64,6 +70,7 @@ class HarModule(pl.LightningModule):
         precise_validation: bool = False,
         optimisation: Optimisation = Optimisation(),  # noqa: B008
         augmentation: Augmentation = Augmentation(),  # noqa: B008
+        head: Head = Head(),  # noqa: B008
     ) -> None:
         super().__init__()
         if not learning_rate > 0 or not weight_decay >= 0:
@@ -76,7 +83,9 @@ class HarModule(pl.LightningModule):
                 f"adaptive clipping at {adaptive_clipping} leaves no gradient.", "The usual value is 0.01."
             )
         norm.check_scaling(scaling)
-        self.learner, self.norm, self.scaling = learner, norm, scaling
+        require_no_norm(learner, norm)
+        head.require_behind(learner)
+        self.learner, self.norm, self.scaling, self.head = learner, norm, scaling, head
         self.adaptive_clipping = adaptive_clipping
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.seed = seed
@@ -92,9 +101,10 @@ class HarModule(pl.LightningModule):
         self._loss_steps = 0
 
     def description(self) -> dict[str, Any]:
-        """Return what the network is made of, as plain values: learner and its settings, norm plan, scaling."""
+        """Return what the network is made of, as plain values: learner and its settings, norm plan, scaling, head."""
         learner = {"class": type(self.learner).__name__, **vars(self.learner)}
-        return {"learner": learner, "norm": dataclasses.asdict(self.norm), "scaling": self.scaling}
+        parts = {"learner": learner, "norm": dataclasses.asdict(self.norm), "scaling": self.scaling}
+        return {**parts, "head": dataclasses.asdict(self.head)}
 
     def build(self, recipe: dict[str, Any], mean_C: Tensor, variance_C: Tensor) -> None:
         """Build and initialise the network for windows of a recipe.
@@ -110,7 +120,7 @@ class HarModule(pl.LightningModule):
         self.recipe = {**recipe, "model": self.description()}
         scaling = InputScaling(self.scaling, mean_C, variance_C, recipe["channels"])
         features = self.learner.build(len(recipe["channels"]), recipe["samples"], self.norm)
-        self.network = Classifier(scaling, features, len(recipe["activities"]))
+        self.network = Classifier(scaling, features, len(recipe["activities"]), self.head)
         initialise(self.network, self.seed)
 
     def configure_model(self) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from har.errors import DataError, UsageError
 from har.files import sha256_of_json
+from har.learners.heads import Head
 from har.norms.inferences import RUNNING
 from har.training import provenance
 from har.training.augment import Augmentation
 from har.training.cli import parts
 from har.training.datamodule import HarDataModule
 from har.training.optimisation import Optimisation
+from har.training.stored import read_config as read_config  # for those who identify a run, too
+from har.training.stored import read_run as read_run
 from har.windows.prepare import open_store
 from har.windows.segment import missing_activities
 from har.windows.splits import Fold
@@ -38,6 +37,7 @@ _UNLESS: dict[tuple[str, ...], Any] = {
     ("model", "norm", "options"): {},
     ("model", "optimisation"): dataclasses.asdict(Optimisation()),
     ("model", "augmentation"): dataclasses.asdict(Augmentation()),
+    ("model", "head"): dataclasses.asdict(Head()),
     ("data", "shift_s"): 0.0,
 }
 
@@ -69,43 +69,6 @@ def default_folder(config: dict[str, Any], root: Path) -> Path:
     fold = data.find_fold(open_store(data.data_set, data.root))
     seed = f"seed-{config['seed_everything']}"
     return root / str(config["name"]) / data.data_set / module.norm.label / fold.name / seed
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """Return a run's ``run.json``.
-
-    Raises:
-        UsageError: When the folder is no run.
-        DataError: When the file is damaged.
-    """
-    path = folder / "run.json"
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run: there is no run.json.", "Give the folder that har fit named.")
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        record["status"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None
-    return record
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the complete configuration that a run was made with.
-
-    Raises:
-        UsageError: When the folder is no run.
-        DataError: When the file is damaged.
-    """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run: there is no config.yaml.", "Give the folder that har fit named.")
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        config = None
-    if not isinstance(config, dict):
-        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.")
-    return config
 
 
 def _hashes(config: dict[str, Any], store_sha256: str, fold: Fold) -> dict[str, str]:

@@ -20,6 +20,7 @@ from har.evaluation.probes import PROBES
 from har.training import provenance
 from har.training.added_inferences import add_inferences, missing_inferences
 from har.training.allocator import keep_freed_memory
+from har.training.at_once import fit_at_once
 from har.training.begin import Begun, begin, failure_recorded, held
 from har.training.callbacks import MetricsLog, Progress, checkpoints, read_metrics
 from har.training.checkpoint import WholeFileIO, load_checkpoint
@@ -55,19 +56,40 @@ def run(config: dict[str, Any], folder: Path, *, resume: bool = False, facts: di
             return folder
         begun = begin(config, folder, resume=resume, facts=facts)
         with failure_recorded(folder, begun.record):
-            outcome = _train_and_judge(begun)
+            outcome = (_fit_and_judge if begun.module.learner.at_once else _train_and_judge)(begun)
         begun.finish(outcome)
     return folder
+
+
+def _ready(begun: Begun) -> float:
+    """Get the process ready for a run; return the time."""
+    provenance.forget_peak_memory()
+    torch.set_num_threads(begun.config["threads"])
+    keep_freed_memory()
+    return time.monotonic()
+
+
+def _about(seconds: float) -> dict[str, Any]:
+    """Return what run.json says of how a run was made."""
+    return {
+        "finished": provenance.now(),
+        "seconds": round(seconds, 3),
+        "peak_memory_mib": provenance.peak_memory_mib(),
+    }
+
+
+def _fit_and_judge(begun: Begun) -> dict[str, Any]:
+    """Do what `_train_and_judge` does with a learner that is fitted at once."""
+    clock = _ready(begun)
+    fitted, chosen = fit_at_once(begun)
+    return {**judge(begun, fitted), **chosen, **_about(time.monotonic() - clock)}
 
 
 def _train_and_judge(begun: Begun) -> dict[str, Any]:
     """Fit, restore the best weights, predict the test windows, score; return the outcome for run.json."""
     folder, module, data = begun.folder, begun.module, begun.data
-    clock = time.monotonic()
     earlier_s = _seconds_before(begun) if begun.resume else 0.0
-    provenance.forget_peak_memory()
-    torch.set_num_threads(begun.config["threads"])
-    keep_freed_memory()
+    clock = _ready(begun)
     probes = _probes(folder, begun.config)
     module.observers = [] if probes is None else [probes]
     label = f"{folder.parent.parent.name} {data.fold.name}"
@@ -86,13 +108,7 @@ def _train_and_judge(begun: Begun) -> dict[str, Any]:
         probes.measure_held_out(outcome["best_step"])
         probed = {"probe_seconds": round(probes.earlier_s + probes.seconds, 3)}
         earlier_s += probes.earlier_s
-    return {
-        **outcome,
-        "finished": provenance.now(),
-        "seconds": round(earlier_s + time.monotonic() - clock, 3),
-        **probed,
-        "peak_memory_mib": provenance.peak_memory_mib(),
-    }
+    return {**outcome, **probed, **_about(earlier_s + time.monotonic() - clock)}
 
 
 def _seconds_before(begun: Begun) -> float:

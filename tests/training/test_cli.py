@@ -15,8 +15,9 @@ EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glo
 SETTINGS = {
     "data": "activities batch_size fold fold_count folds label_rule min_purity name null root shift_s "
     "step_s train_subjects validation_subjects window_s",
-    "model": "adaptive_clipping augmentation learner learning_rate norm optimisation precise_validation scaling "
+    "model": "adaptive_clipping augmentation head learner learning_rate norm optimisation precise_validation scaling "
     "weight_decay",
+    "model.head": "kind options",
     "model.augmentation": "channel_dropout gain jitter mirror rotation_deg time_warp",
     "model.optimisation": "class_weights label_smoothing optimiser schedule warm_up weight_averaging",
     "model.norm": "epsilon kind momentum options order placement",
