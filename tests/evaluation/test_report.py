@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from har.evaluation.origin import study_commands
 from har.evaluation.report import write_report
 from tests.fakes.study import FakeStudy, write_study
 
@@ -103,10 +104,10 @@ def test_figures_are_well_formed_and_take_the_colours_of_the_page(study):
     figures = re.findall(r"<svg.*?</svg>", (study / "report.html").read_text(), flags=re.DOTALL)
     assert re.findall(r'<figure id="figure-(.*?)"', (study / "report.html").read_text()) == [
         *("differences", "subjects", "activities", "confusion-changes"),
-        *("confusion-0", "confusion-1", "confusion-2", "calibration-0", "calibration-1", "calibration-2"),
+        *("confusion-0", "confusion-1", "confusion-2", "calibration-0", "calibration-1", "calibration-2", "timeline"),
         *("curve-validation-macro-f1", "curve-training-loss", "activity-differences", "cost"),
     ]
-    assert len(figures) == 14
+    assert len(figures) == 15
     for figure in figures:
         ET.fromstring(figure)  # noqa: S314 (our own figure)
         assert "var(--ink" in figure
@@ -130,9 +131,9 @@ def test_page_markdown_and_csv_carry_equal_numbers(study):
         *("activities", "precision-recall", "measures", "calibration", "confusion", "confusion-shares"),
         *("confusion-changes", "cost"),
         *("frames", "events", "segments", "confusion-subjects"),
-        *("activity-differences", "activity-differences-subjects"),
+        *("activity-differences", "activity-differences-subjects", "timeline"),
     }
-    for name in ("confusion-subjects", "activity-differences-subjects"):  # too long for pages
+    for name in ("confusion-subjects", "activity-differences-subjects", "timeline"):  # too long for pages
         assert len(files.pop(name)) > 1
     in_page = [[[cell.replace("−", "-").replace("n/a", "") for cell in row] for row in t] for t in _page(study).tables]
     in_markdown, block = [], []
@@ -196,12 +197,10 @@ def _commands(folder):
     ],
 )
 def test_the_commands_name_the_folder_as_the_study_was_told_it(tmp_path, place, command, named):
-    folder = write_study(tmp_path / place, FakeStudy(subjects=2))
-    study = json.loads((folder / "study.json").read_text())
-    (folder / "study.json").write_text(json.dumps(study | {"command": command}))
-    write_report(folder)
-    assert _commands(folder) == [command, f"har evaluate {named}", f"har report {named}"]
-    assert ("from within this folder" in (folder / "report.md").read_text()) == (named == ".")
+    study = {"name": "placement", "data_set": "fake", "command": command}
+    made = study_commands(tmp_path / place, study, "present")
+    assert [said for _, said in made] == [command, f"har evaluate {named}", f"har report {named}"]
+    assert ("from within this folder" in made[-1][0]) == (named == ".")
 
 
 def test_the_commands_repeat_the_policy(tmp_path):
