@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from har.errors import unknown
-from har.evaluation import sections_scores, sections_training, sections_verdicts, sections_why
+from har.evaluation import sections_scores, sections_timeline, sections_training, sections_verdicts, sections_why
 from har.evaluation.comparison import check_policy, judge
 from har.evaluation.figures import standalone
 from har.evaluation.gathering import gather
@@ -35,6 +35,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     sections_scores.agreement,
     sections_scores.calibration,
     sections_scores.events,
+    sections_timeline.recording,
     sections_training.curves,
     sections_training.training_subjects,
     sections_training.steps_to_target,
