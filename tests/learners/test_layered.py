@@ -65,10 +65,10 @@ def test_a_network_is_the_one_written_with_loops_over_sensors_and_samples(
     assume(convolutions or lstm or dense)
     filters, kernels, pool = (tuple(layer[place] for layer in convolutions) for place in range(3))
     layers = Layers(filters, kernels, pool, tuple(lstm), tuple(dense))
-    network = LayeredFeatures("test", layers, 3, 24, BARE)
+    network = LayeredFeatures("test", layers, 3, 30, BARE)  # the longest kernels and pools need 29 samples
     initialise(network, 0)
     network = network.double()
-    x_NTC = torch.randn(4, 24, 3, dtype=torch.float64)
+    x_NTC = torch.randn(4, 30, 3, dtype=torch.float64)
     found, expected = network(x_NTC), by_hand(network, layers, x_NTC)
     torch.testing.assert_close(found, expected)
     leaves, slope = list(network.parameters()), torch.randn_like(expected)
@@ -146,6 +146,16 @@ def test_statistics_behind_an_lstm_run_over_windows_and_the_states_of_all_sample
     torch.testing.assert_close(norm.running_mean, states_NTH.mean((0, 1)))
     mean_H, deviation_H = states_NTH.mean((0, 1)), (states_NTH.var((0, 1), correction=0) + 1e-5).sqrt()
     torch.testing.assert_close(features_ND, (states_NTH[:, -1] - mean_H) / deviation_H)
+
+
+def test_dropout_acts_on_the_features_in_training_alone() -> None:
+    network = DeepConvLSTM([4], 3, [64]).build(3, 12, BARE)
+    initialise(network, 0)
+    x_NTC = torch.randn(4, 12, 3)
+    dropped = network(x_NTC)
+    kept = network.eval()(x_NTC)
+    torch.testing.assert_close(dropped[dropped != 0], 2 * kept[dropped != 0])
+    assert 0.2 < (dropped == 0).float().mean() < 0.8
 
 
 # Trainable parameters of the published networks, the head included, from their shapes; a torch LSTM has a second bias.
