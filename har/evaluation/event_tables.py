@@ -9,7 +9,9 @@ from har.evaluation.events import IOU, RETURNED_EVENTS, TRUE_EVENTS
 from har.evaluation.numbers import Column, Table
 
 _NULL = "(null)"
+_SUMMED = 0.5  # intersection over union of the one segmental F1 that a summary has
 _MACRO = "(macro over activities that are true)"
+_MACRO_SHORT = "(macro)"
 _MISSED = {"D": "deleted", "F": "fragmenting", "Ua": "underfill, start", "Uo": "underfill, end"}
 _ADDED = {"I": "inserted", "M": "merging", "Oa": "overfill, start", "Oo": "overfill, end"}
 _BOUNDARY = (("late", "offset"), ("off", "span"))  # what is said of each end, and how the number is written
@@ -25,6 +27,33 @@ def event_tables(found: Mapping[str, dict[str, Any] | None]) -> list[Table]:
     """
     named = {name: events for name, events in found.items() if events is not None}
     return [_frames(named), _events(named), _segments(named)]
+
+
+def events_summary(events: dict[str, Any] | None) -> Table:
+    """Return the events of one run in one table that fits a terminal; without rows where it has no event scores.
+
+    Args:
+        events: The `events` entry of its scores.
+    """
+    columns = [Column("activity"), Column("found", "score"), Column("false", "score")]
+    columns += [Column(head, "count") for head in ("true", "returned", "correct")]
+    columns += [Column("F1", "score"), Column("begin, s", "span"), Column("end, s", "span")]
+    found = [] if events is None else [*events["per_activity"], {"activity": _NULL, **events["null"]}]
+    rows = []
+    for row in found:
+        rates, ends = row["rates"], row["boundary_s"]
+        counts = [sum(row["true_events"].values()), sum(row["returned_events"].values()), row["true_events"]["C"]]
+        hits = row["segmental_f1"][f"{_SUMMED:g}"]
+        numbers = [rates["tpr"], rates["fpr"], *counts, hits, ends["begin_off"], ends["end_off"]]
+        rows.append([row["activity"], *numbers])
+    if events is not None:
+        rows.append([_MACRO_SHORT, *[None] * 5, events["segmental_f1"][f"{_SUMMED:g}"], None, None])
+    note = (
+        "Found, false: shares of the time in which the activity is true, and is not. Events: correct is one that meets"
+        f" one; segmental F1 at an intersection over union of {_SUMMED:g}; begin and end of correct ones, off by. All categories stand in scores.json. "
+        + _rules({} if events is None else {"": events})
+    )
+    return Table("events-summary", "Events on the time axis", columns, rows, note)
 
 
 def _frames(named: Mapping[str, dict[str, Any]]) -> Table:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from har.evaluation.arms import RUNNING, arm, is_transductive
-from har.evaluation.event_tables import event_tables
+from har.evaluation.arms import KINDS, RUNNING, arm, is_transductive, kind_of
+from har.evaluation.event_tables import events_summary
 from har.evaluation.measures import SUBJECT_POLICIES
 from har.evaluation.numbers import Column, Table, as_words, number
 
@@ -20,6 +21,7 @@ _TOTALS = {  # scores of a confusion that need no policy, by their names in file
     "mcc": "MCC",
     "windows": "windows",
 }
+_WIDTH = 100  # columns of a terminal
 
 
 def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = None) -> str:
@@ -51,11 +53,18 @@ def scorecard(scores: dict[str, Any], missing: dict[str, list[str]] | None = Non
     if scores["absent_from_truth"]:
         lines.append(f"not in the truth:   {', '.join(scores['absent_from_truth'])}")
     lines.extend(f"missing from {part}: {', '.join(names)}" for part, names in (missing or {}).items() if names)
-    for table in event_tables({"": scores["events"]}):
-        if table.rows:
-            lines += ["", table.title, "", table.markdown(), "", table.note]
+    events = events_summary(scores["events"])
+    if events.rows:
+        lines += ["", f"{events.title}:", "", events.markdown(), "", events.note]
     lines += ["", *(f"note: {note}" for note in scores["notes"])]
-    return "\n".join(lines)
+    return "\n".join(_wrapped(line) for line in lines)
+
+
+def _wrapped(line: str) -> str:
+    """Return a line that fits a terminal; the lines of tables stay as they are."""
+    if "\n" in line or len(line) <= _WIDTH:
+        return line
+    return "\n".join(textwrap.wrap(line, _WIDTH, subsequent_indent="  ", break_long_words=False))
 
 
 def activities_table(rows: list[dict[str, Any]]) -> Table:
@@ -85,7 +94,7 @@ def totals_table(scores: dict[str, Any]) -> Table:
 
 
 def inferences_table(scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> Table:
-    """Return what a run scores under each of its inferences, those that use the test subject's data last.
+    """Return what a run scores under each of its inferences, those of each kind together, the inductive ones first.
 
     Args:
         scores: The content of `scores.json`: predictions with running statistics.
@@ -95,12 +104,14 @@ def inferences_table(scores: dict[str, Any], others: dict[str, dict[str, Any]]) 
     columns += [Column(name, "score") for name in (f"macro F1 ({scores['policy']})", "weighted F1", "accuracy")]
     columns.append(Column("macro F1 - running, points", "points"))
     rows: list[list[Any]] = []
-    for name, found in sorted({RUNNING: scores, **others}.items(), key=lambda item: is_transductive(arm("", item[0]))):
+    for name, found in sorted(
+        {RUNNING: scores, **others}.items(), key=lambda item: KINDS.index(kind_of(arm("", item[0])))
+    ):
         known = found["macro_f1"] is not None and scores["macro_f1"] is not None
         difference = found["macro_f1"] - scores["macro_f1"] if known and name != RUNNING else None
         uses = "unlabelled" if is_transductive(arm("", name)) else "none"
         rows.append([name, uses, *(found[key] for key in ("macro_f1", "weighted_f1", "accuracy")), difference])
-    note = "The same weights, with other statistics in their batch norms (docs/norms.md)."
+    note = "The same weights, with other statistics in their batch norms or another device at use (docs/norms.md)."
     return Table("inferences", "Inferences", columns, rows, note)
 
 
