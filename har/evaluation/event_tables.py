@@ -51,8 +51,7 @@ def events_summary(events: dict[str, Any] | None) -> Table:
     note = (
         "Found, false: shares of the time in which the activity is true, and is not. Events: correct is one that meets"
         f" one; segmental F1 at an intersection over union of {_SUMMED:g}; begin and end of correct ones, off by."
-        " All categories stand in scores.json. "
-        + _rules({} if events is None else {"": events})
+        " All categories stand in scores.json. " + _rules({} if events is None else {"": events})
     )
     return Table("events-summary", "Events on the time axis", columns, rows, note)
 
