@@ -150,6 +150,7 @@ def _study(folder: Path, policy: str, *, as_json: bool) -> int:
 def _across(paths: list[Path], policy: str, out: Path | None, *, as_json: bool) -> int:
     """Judge the studies of several data sets, each by itself and all together."""
     from har.evaluation.across import ACROSS, FOREST, evaluate_across, forest_table, studies_in
+    from har.evaluation.forest_page import write_forest_page
 
     folders = [folder for path in paths for folder in studies_in(path)]
     parents = {folder.parent for folder in folders}
@@ -159,6 +160,7 @@ def _across(paths: list[Path], policy: str, out: Path | None, *, as_json: bool) 
         )
     place = out or parents.pop()
     result = evaluate_across(folders, place, policy)
+    page = write_forest_page(place, result)
     if as_json:
         _print_json(result)
         return 0
@@ -168,7 +170,7 @@ def _across(paths: list[Path], policy: str, out: Path | None, *, as_json: bool) 
     print(f"{table.title}\n\n{table.markdown()}\n\n{table.note}\n")
     for found in result["contrasts"]:
         print(found["sentence"])
-    print(f"\nwritten: {place / ACROSS}, {place / FOREST}, and contrasts.json in every study's folder")
+    print(f"\nwritten: {page}, {place / ACROSS}, {place / FOREST}, and contrasts.json in every study's folder")
     return 0
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from har.errors import DataError, UsageError
 from har.evaluation.across import evaluate_across, forest_table, studies_in
+from har.evaluation.forest_page import PAGE, forest_page, write_forest_page
 from har.evaluation.gathering import gather
 from har.evaluation.mixed_model import fit
 from har.evaluation.paired import pair_up
@@ -140,3 +141,26 @@ def test_a_path_means_its_study_or_those_below_it(root, tmp_path):
 
 def test_the_same_files_give_the_same_result(built, judged):
     assert evaluate_across(_folders(built), built) == judged
+
+
+def test_the_page_shows_every_data_set_and_all_of_them_with_the_numbers_of_the_table(judged, tmp_path):
+    page = forest_page(judged, tmp_path)
+    (section,) = page.sections
+    assert [figure.name for figure in section.figures] == ["forest-0", "forest-1"]
+    for name in (*SUBJECTS, "all"):
+        assert f">{name}, S = " in section.figures[0].svg
+    assert section.tables[0].cells() == forest_table(judged).cells()
+    assert page.answer == [judged["contrasts"][0]["sentence"]]
+    path = write_forest_page(tmp_path, judged)
+    assert path == tmp_path / PAGE
+    text = path.read_text()
+    assert text.count("<svg") == 2
+    assert all(cell.replace("-", "−", 1) in text for row in forest_table(judged).cells() for cell in row[3:6])
+
+
+def test_data_sets_that_are_too_few_are_drawn_without_a_mean_over_all(root, tmp_path):
+    result = evaluate_across(_folders(root)[:2], tmp_path)
+    (figure, _) = forest_page(result, tmp_path).sections[0].figures
+    assert ">one, S = 7</text>" in figure.svg
+    assert ">all, S" not in figure.svg
+    assert forest_page({**result, "contrasts": []}, tmp_path).sections[0].figures == []
