@@ -125,7 +125,7 @@ def _study(folder: Path, policy: str, *, as_json: bool) -> int:
     """Score all runs of a study and state its contrasts."""
     from har.evaluation.comparison import evaluate_study
     from har.evaluation.steps_to_target import target_sentences
-    from har.evaluation.tables import transductive_table, variants_table
+    from har.evaluation.tables import apart_tables, variants_table
     from har.evaluation.target_tables import target_tables
 
     result = evaluate_study(folder, policy)
@@ -134,9 +134,8 @@ def _study(folder: Path, policy: str, *, as_json: bool) -> int:
         return 0
     for problem in result["problems"]:
         print(f"problem: {problem}")
-    for table in (variants_table(result), transductive_table(result)):
-        if table.rows:
-            print(f"{table.title}\n\n{table.markdown()}\n\n{table.note}\n")
+    for table in (variants_table(result), *apart_tables(result)):
+        print(f"{table.title}\n\n{table.markdown()}\n\n{table.note}\n")
     for found in result["contrasts"]:
         print(found["sentence"])
     if "target" in result:

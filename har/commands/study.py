@@ -107,6 +107,10 @@ def _executor(options: argparse.Namespace, plan: Plan) -> Executor:
         # A stack fills a GPU; while one trains, another begins and ends its runs.
         jobs = options.jobs or (min(cores(), _WORKERS_OF_A_GPU) if on_gpu else cores())
         return FusedExecutor(jobs, options.replicas or LARGEST, spread=not on_gpu)
+    if kind == "ray":
+        from har.study.on_ray import RayExecutor
+
+        return RayExecutor.connected(options.jobs, gpu=on_gpu)
     return LocalExecutor(options.jobs or cores())
 
 
@@ -261,21 +265,25 @@ def _judge(plan: Plan) -> list[Path]:
 
 
 def _variants(result: dict[str, Any]) -> str:
-    """Return the table of variants, and a second one of those that use data of the test subject, if there are any."""
-    from har.evaluation.arms import is_transductive
+    """Return the table of variants, and one more of each kind that is reported apart."""
+    from har.evaluation.arms import CHANGED, INDUCTIVE, KINDS, TRANSDUCTIVE, kind_of
     from har.evaluation.numbers import Column, Table
 
     heads = ["SD over subjects", "pooled", "accuracy"]
     columns = [Column("variant"), Column(f"macro F1 ({result['policy']})", "score")]
     columns += [*(Column(head, "score") for head in heads), Column("runs", "count"), Column("s per run", "seconds")]
     keys = ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy", "runs", "seconds")
-    rows: dict[bool, list[list[Any]]] = {False: [], True: []}
+    rows: dict[str, list[list[Any]]] = {kind: [] for kind in KINDS}
     for name, scores in result["variants"].items():
-        rows[is_transductive(name)].append([name, *(scores[key] for key in keys)])
-    text = Table("variants", "Variants", columns, rows[False]).markdown()
-    if rows[True]:
-        apart = Table("transductive", "Adapted", columns, rows[True]).markdown()
-        text += f"\n\nAdapted to the test subject by its unlabelled windows (transductive):\n\n{apart}"
+        rows[kind_of(name)].append([name, *(scores[key] for key in keys)])
+    text = Table("variants", "Variants", columns, rows[INDUCTIVE]).markdown()
+    heads_apart = {
+        TRANSDUCTIVE: "Adapted to the test subject by its unlabelled windows (transductive)",
+        CHANGED: "With another device at use",
+    }
+    for kind, head in heads_apart.items():
+        if rows[kind]:
+            text += f"\n\n{head}:\n\n{Table(kind, head, columns, rows[kind]).markdown()}"
     return text
 
 

@@ -6,11 +6,14 @@ variant's name has an ``@``. The inferences are made by training (`har.norms.inf
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 RUNNING = "running"  # the inference that every run has
 _TARGET = "target"  # how the inferences begin that use data of the test subject
+_CHANGED = ("turned", "without")  # how the parts of names begin that change the device at use
+INDUCTIVE, TRANSDUCTIVE, CHANGED = KINDS = ("inductive", "transductive", "changed")
 
 
 def arm(variant: str, inference: str) -> str:
@@ -35,6 +38,25 @@ def inferences_of(study: Mapping[str, Any]) -> list[str]:
     return list(study.get("inferences", [RUNNING]))
 
 
+def kind_of(name: str) -> str:
+    """Return what an arm is reported as; one of `KINDS`.
+
+    Arms of another kind than `INDUCTIVE` answer another question than how a new subject is served, so that they compete
+    with none of those. One whose device is changed at use is that, whatever statistics it predicts with.
+    """
+    inference = parts_of(name)[1]
+    if any(part.split("-")[0] in _CHANGED for part in inference.split("+")):
+        return CHANGED
+    return TRANSDUCTIVE if is_transductive(name) else INDUCTIVE
+
+
 def is_transductive(name: str) -> bool:
     """Tell whether an arm predicts with unlabelled data of the test subject, so that it competes with no other."""
-    return parts_of(name)[1].split("-")[0] == _TARGET
+    return re.split("[-+]", parts_of(name)[1])[0] == _TARGET
+
+
+def remark(name: str) -> str:
+    """Return a sentence that says what an arm does that others do not; "" where it is inductive."""
+    changed = "The device is changed at use." if kind_of(name) == CHANGED else ""
+    adapted = "It is transductive: unlabelled windows of the test subject are used." if is_transductive(name) else ""
+    return f"{adapted} {changed}".strip()

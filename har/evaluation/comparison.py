@@ -15,7 +15,7 @@ import numpy as np
 
 from har.errors import UsageError, unknown
 from har.evaluation import contrast
-from har.evaluation.arms import RUNNING, is_transductive, parts_of
+from har.evaluation.arms import RUNNING, is_transductive, parts_of, remark
 from har.evaluation.calibration import calibration
 from har.evaluation.counts import sum_counts
 from har.evaluation.event_scores import event_scores
@@ -199,8 +199,8 @@ def _conclude(found: dict[str, Any], p_holm: float, smallest: float, contrasts: 
         found["detectable"] = contrast.minimum_detectable_effect(result.sd, result.subjects, contrasts)
     found["verdict"] = contrast.verdict(result.mean, result.interval, p_holm, smallest)
     found["sentence"] = contrast.sentence(found["a"], found["b"], result, p_holm, smallest, contrasts)
-    if found["transductive"]:
-        found["sentence"] += " It is transductive: unlabelled windows of the test subject are used."
+    remarks = dict.fromkeys(filter(None, (remark(found["a"]), remark(found["b"]))))
+    found["sentence"] = " ".join([found["sentence"], *remarks])
 
 
 def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from har.evaluation.arms import KINDS
 from har.evaluation.figures_scores import differences_figure, subjects_figure
 from har.evaluation.material import Material
 from har.evaluation.numbers import number
@@ -10,7 +11,7 @@ from har.evaluation.page import Figure, Fold, Section
 
 def variants(material: Material) -> Section:
     """Return the scores of every variant."""
-    found = [material.tables[name] for name in ("variants", "transductive") if name in material.tables]
+    found = [material.tables[name] for name in ("variants", *KINDS) if name in material.tables]
     return Section("variants", found[0].title, tables=found)
 
 

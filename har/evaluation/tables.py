@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from har.evaluation.arms import is_transductive
+from har.evaluation.arms import CHANGED, INDUCTIVE, TRANSDUCTIVE, kind_of
 from har.evaluation.confusion_changes import changes, changes_table
 from har.evaluation.contrast import limit, plural
 from har.evaluation.cost import cost_table
@@ -20,6 +20,22 @@ from har.evaluation.target_tables import target_tables
 from har.evaluation.training_subjects import training_tables
 from har.evaluation.tuning_tables import tuning_tables
 
+# Kind of arm, title and note of its table.
+_APART = (
+    (
+        TRANSDUCTIVE,
+        "Adapted to the test subject (transductive)",
+        "The norms' statistics are those of the test subject's own windows, without their labels. Apart from the other"
+        " table because these variants know more of whom they are tested on.",
+    ),
+    (
+        CHANGED,
+        "With another device at use",
+        "The test windows are those of sensors that are turned or missing, which training never saw. Apart from the"
+        " other table because the windows are not those that were recorded.",
+    ),
+)
+
 
 def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]:
     """Return every table of the report by name; the names are those of the CSV files.
@@ -30,7 +46,7 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
     """
     tables = [
         variants_table(result),
-        *([transductive_table(result)] if any(map(is_transductive, result["variants"])) else []),
+        *apart_tables(result),
         contrasts_table(result),
         practical_table(result),
         subjects_table(result),
@@ -48,27 +64,24 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
 
 
 def variants_table(result: dict[str, Any]) -> Table:
-    """Return the scores of each variant, and of each inference of it that uses no data of the test subject."""
+    """Return the scores of each variant, and of each inference of it that is inductive."""
     policy = result["policy"]
     note = (
         f"Macro F1 ({policy}) is taken per subject and then averaged; pooled macro F1, accuracy and weighted F1 are of"
         " the windows of all subjects together. Repeats of a subject are averaged first."
     )
-    return _scores_table("variants", f"Variants, macro F1 ({policy})", result, note, transductive=False)
+    return _scores_table("variants", f"Variants, macro F1 ({policy})", result, note, INDUCTIVE)
 
 
-def transductive_table(result: dict[str, Any]) -> Table:
-    """Return the same of the inferences that do use data of the test subject."""
-    note = (
-        "The norms' statistics are those of the test subject's own windows, without their labels. Apart from the other"
-        " table because these variants know more of whom they are tested on."
-    )
-    title = f"Adapted to the test subject (transductive), macro F1 ({result['policy']})"
-    return _scores_table("transductive", title, result, note, transductive=True)
+def apart_tables(result: dict[str, Any]) -> list[Table]:
+    """Return the same of the inferences of every other kind (`har.evaluation.arms.kind_of`) that there is, one each."""
+    policy = result["policy"]
+    tables = [_scores_table(kind, f"{title}, macro F1 ({policy})", result, note, kind) for kind, title, note in _APART]
+    return [table for table in tables if table.rows]
 
 
-def _scores_table(name: str, title: str, result: dict[str, Any], note: str, *, transductive: bool) -> Table:
-    """Return the scores of the arms that are transductive, or of those that are not."""
+def _scores_table(name: str, title: str, result: dict[str, Any], note: str, kind: str) -> Table:
+    """Return the scores of the arms of one kind."""
     policy = result["policy"]
     columns = [
         Column("variant"),
@@ -85,7 +98,7 @@ def _scores_table(name: str, title: str, result: dict[str, Any], note: str, *, t
     rows = [
         [arm, *(found[key] for key in (*scores, *counts))]
         for arm, found in result["variants"].items()
-        if is_transductive(arm) == transductive
+        if kind_of(arm) == kind
     ]
     return Table(name, title, columns, rows, note)
 

@@ -17,10 +17,20 @@ said); with `prior` and how many windows the training's statistics count as, N o
 2006.16971, section 3), such as `target-stream-prior16`: a batch of n windows then weighs n/(N + n); or with `oftta`,
 the weights by depth of arXiv 2310.18562: `target-stream-oftta`. They use data of the test subject and are therefore
 transductive: no competitors of the others.
+
+A device can be another one at use than in training. Such a name stands alone, for the running statistics, or behind a
+target and a plus, such as `target+turned-30`:
+
+| name | what the test windows are |
+|---|---|
+| `turned-30` | all sensors of a body site turned by 30 degrees, about an axis drawn for each subject and site |
+| `turned-z180` | about the axis z of the device |
+| `without-gyro_x`, `without-gyroscope` | a channel, or all channels of a sensor, at their mean over training |
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 
@@ -38,6 +48,7 @@ NAMES = (
     "target-shuffled",
     "target-stream",
 )
+_CHANGE = re.compile(r"(?:(target.*)\+)?(turned-[xyz]?(?:[1-9]|[1-9]\d|1[0-7]\d|180)|without-[\w.-]+)")
 _ENDING = re.compile(r"-(oftta|0\.\d*[1-9]|prior[1-9]\d*)$")  # one spelling of each, since names are files
 
 
@@ -52,12 +63,14 @@ class Inference:
             depth.
         prior: Windows N that the training's statistics count as; the target's share is then n/(N + n). 0 leaves it to
             `weight`.
+        change: What the device does to the windows, such as ``turned-30``; "" where they are as they were recorded.
     """
 
     name: str
     statistics: str
     weight: float | None = 1.0
     prior: int = 0
+    change: str = ""
 
 
 def parse(name: str) -> Inference:
@@ -66,6 +79,9 @@ def parse(name: str) -> Inference:
     Raises:
         UsageError: When it is not known; names the nearest ones.
     """
+    changed = _CHANGE.fullmatch(name)
+    if changed:
+        return dataclasses.replace(parse(changed[1] or RUNNING), name=name, change=changed[2])
     base: str = name
     weight: float | None = 1.0
     prior = 0
@@ -78,7 +94,7 @@ def parse(name: str) -> Inference:
             weight = None if ending[1] == "oftta" else float(ending[1])
     if base not in NAMES:
         endings = "a target's name may end with a weight between 0 and 1 such as -0.5, with -prior16, or with -oftta"
-        raise unknown("inference", name, NAMES, endings)
+        raise unknown("inference", name, [*NAMES, "turned-30", "turned-z180", "without-gyroscope"], endings)
     return Inference(name, base, weight, prior)
 
 

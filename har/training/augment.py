@@ -88,7 +88,7 @@ class Augmenter:
     ) -> None:
         self._settings, self._seed = settings, seed
         self._mean_C, self._deviation_C = mean_C.float(), deviation_C.float()
-        self._sites = _triads(channels)
+        self._sites = triads_by_site(channels)
         self._axial = {i for i, channel in enumerate(channels) if channel["sensor"] in _ROTATES_AS_AXIS}
         if (settings.rotation_deg or settings.mirror) and not self._sites:
             raise UsageError(
@@ -168,7 +168,7 @@ class Augmenter:
 
 
 def rotations(count: int, deviation_deg: float, generator: torch.Generator) -> Tensor:
-    """Return turns about axes spread evenly over the sphere, float32 (count, 3, 3), by Rodrigues' formula.
+    """Return turns about axes spread evenly over the sphere, float32 (count, 3, 3).
 
     Args:
         count: How many.
@@ -176,14 +176,20 @@ def rotations(count: int, deviation_deg: float, generator: torch.Generator) -> T
         generator: Where they are drawn from.
     """
     axis_N3 = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
-    angle_N11 = torch.deg2rad(deviation_deg * torch.randn(count, generator=generator))[:, None, None]
+    return turns(axis_N3, torch.deg2rad(deviation_deg * torch.randn(count, generator=generator)))
+
+
+def turns(axis_N3: Tensor, angle_N: Tensor) -> Tensor:
+    """Return the turns about axes of length 1 by angles in radians, (count, 3, 3), by Rodrigues' formula."""
+    angle_N11 = angle_N[:, None, None]
     x_N, y_N, z_N = axis_N3.unbind(1)
-    zero_N = torch.zeros(count)
-    cross_N33 = torch.stack([zero_N, -z_N, y_N, z_N, zero_N, -x_N, -y_N, x_N, zero_N], dim=1).reshape(count, 3, 3)
-    return torch.eye(3) + angle_N11.sin() * cross_N33 + (1 - angle_N11.cos()) * (cross_N33 @ cross_N33)
+    zero_N = torch.zeros_like(x_N)
+    cross_N33 = torch.stack([zero_N, -z_N, y_N, z_N, zero_N, -x_N, -y_N, x_N, zero_N], dim=1).reshape(-1, 3, 3)
+    eye_33 = torch.eye(3, dtype=axis_N3.dtype)
+    return eye_33 + angle_N11.sin() * cross_N33 + (1 - angle_N11.cos()) * (cross_N33 @ cross_N33)
 
 
-def _triads(channels: list[dict[str, Any]]) -> list[list[list[int]]]:
+def triads_by_site(channels: list[dict[str, Any]]) -> list[list[list[int]]]:
     """Return the numbers of the channels x, y and z of every sensor that has all three, put together by body site."""
     sensors: dict[tuple[str, str, str], dict[str, int]] = {}
     for number, channel in enumerate(channels):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from har.errors import DataError, UsageError, unknown
 from har.seeds import derive_seed
+from har.training.shift import Shift
 from har.windows.fewer import with_fewer
 from har.windows.leakage import guard, require_no_label_channel, require_unfitted, sealed
 from har.windows.moments import moments
@@ -24,6 +25,8 @@ from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load
 from har.windows.store import Store
 
 Batch = tuple[Tensor, Tensor]
+# (x_NTC, first rows of the windows, int64) to other windows of the same shape
+Change = Callable[[Tensor, npt.NDArray[np.int64]], Tensor]
 _EVALUATION_BATCH = 256  # windows; only a matter of memory, since inference does not depend on the batch
 
 
@@ -35,6 +38,7 @@ class WindowLoader:
         index: The windows to draw from.
         batches: For each batch, the numbers of its windows in `index`; see `training_batches`.
         shift: Where each window begins instead of its place in `index`; nowhere else when None.
+        change: What becomes of the windows that were gathered; nothing when None.
     """
 
     def __init__(
@@ -43,8 +47,9 @@ class WindowLoader:
         index: WindowIndex,
         batches: Sequence[npt.NDArray[np.int64]],
         shift: Shift | None = None,
+        change: Change | None = None,
     ) -> None:
-        self._shift = shift
+        self._shift, self._change = shift, change
         self._signal_TC = signal_TC
         self._index = index
         self._batches = batches
@@ -64,7 +69,8 @@ class WindowLoader:
             if not np.isfinite(x_NTC).all():
                 raise self._not_finite(x_NTC, start_N)
             self._delivered = number + 1
-            yield torch.from_numpy(x_NTC), torch.from_numpy(label_N)
+            given_NTC = torch.from_numpy(x_NTC)
+            yield given_NTC if self._change is None else self._change(given_NTC, start_N), torch.from_numpy(label_N)
 
     def places(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the first rows and the labels of a batch's windows, int64 both, by the batch's number."""
@@ -90,41 +96,11 @@ class WindowLoader:
         self._first = state["delivered"]
 
 
-class Shift:
-    """Begins training windows a little earlier or later, drawn anew each time, never beyond their recording.
-
-    Args:
-        store: The windows' store.
-        index: The windows.
-        most: The most samples that a window is moved by.
-        seed: The run's seed.
-    """
-
-    def __init__(self, store: Store, index: WindowIndex, most: int, seed: int) -> None:
-        recordings = store.recordings.set_index("recording").loc[index.recording]
-        self._start_N, self._seed = index.start, seed
-        self._earliest_N = np.maximum(recordings["start"].to_numpy(), index.start - most)
-        self._latest_N = np.minimum(recordings["stop"].to_numpy() - index.samples, index.start + most)
-
-    def __call__(self, chosen: npt.NDArray[np.int64], step: int) -> npt.NDArray[np.int64]:
-        """Return the first rows of some windows in a step, as a function of the seed and the step.
-
-        Args:
-            chosen: Numbers of the windows in the index.
-            step: Optimiser step.
-        """
-        generator = np.random.Generator(np.random.PCG64(derive_seed(self._seed, "shift", step)))
-        start_N: npt.NDArray[np.int64] = generator.integers(
-            self._earliest_N[chosen], self._latest_N[chosen], endpoint=True
-        )
-        return start_N
-
-
-def loader_in_order(store: Store, index: WindowIndex) -> WindowLoader:
-    """Return all windows of an index in batches, in its order."""
+def loader_in_order(store: Store, index: WindowIndex, change: Change | None = None) -> WindowLoader:
+    """Return all windows of an index in batches, in its order, changed where that is said."""
     numbers = np.arange(len(index), dtype=np.int64)
     batches = [numbers[first : first + _EVALUATION_BATCH] for first in range(0, len(index), _EVALUATION_BATCH)]
-    return WindowLoader(store.signal_TC, index, batches)
+    return WindowLoader(store.signal_TC, index, batches, change=change)
 
 
 def training_batches(windows: int, batch_size: int, steps: int, seed: int) -> Sequence[npt.NDArray[np.int64]]:

@@ -28,7 +28,8 @@ from har.norms.statistics import (
     weighted,
 )
 from har.seeds import derive_seed
-from har.training.datamodule import Batch, HarDataModule, WindowLoader, training_batches
+from har.training.at_use import change_of
+from har.training.datamodule import Batch, HarDataModule, WindowLoader, loader_in_order, training_batches
 from har.windows.segment import WindowIndex, every_window
 from har.windows.store import Store
 
@@ -55,13 +56,15 @@ def probabilities(
 
     Raises:
         DataError: When statistics are not finite.
+        UsageError: When the windows cannot be changed as the inference says.
     """
-    if inference.statistics == "running":
-        return predict(data.predict_dataloader())
     if inference.statistics.startswith("target"):
         return _of_target(inference, module, data, predict)
+    loader = loader_in_order(data.store, data.test, change_of(inference.change, data))
+    if inference.statistics == "running":
+        return predict(loader)
     with replaced(module.network, training_statistics(inference.statistics, module, data, step)):
-        return predict(data.predict_dataloader())
+        return predict(loader)
 
 
 def training_statistics(name: str, module: HarModule, data: HarDataModule, step: int) -> Statistics:
@@ -133,13 +136,15 @@ def _of_target(
     rows_of = _rows_by_subject(data.store, every)
     if inference.statistics != "target":
         return _of_streams(inference, module, data, every, rows_of)
+    change = change_of(inference.change, data)
     probability_NK = np.empty((len(data.test), len(data.activities)), np.float32)
     for subject, scored in _rows_by_subject(data.store, data.test).items():
-        own = WindowLoader(data.store.signal_TC, every, even_batches(rows_of[subject], _LARGE_BATCH))
+        own = WindowLoader(data.store.signal_TC, every, even_batches(rows_of[subject], _LARGE_BATCH), change=change)
         adapt = _mixing(inference, len(rows_of[subject]))
         found = measure_by_layer(module.network, own, adapt=adapt, forward=forward_on(module.device))
         with replaced(module.network, found):
-            loader = WindowLoader(data.store.signal_TC, data.test, even_batches(scored, _LARGE_BATCH))
+            batches = even_batches(scored, _LARGE_BATCH)
+            loader = WindowLoader(data.store.signal_TC, data.test, batches, change=change)
             probability_NK[scored] = predict(loader)
     return probability_NK
 
@@ -153,6 +158,7 @@ def _of_streams(
 ) -> npt.NDArray[np.float32]:
     """Return probability_NK of the scored windows, each under statistics of its batch of its subject's stream."""
     probability_NK = np.empty((len(data.test), len(data.activities)), np.float32)
+    change = change_of(inference.change, data)
     place_N = np.full(len(every), -1)  # in the test windows; -1 for those that are not scored
     _, row_N, scored_N = np.intersect1d(every.start, data.test.start, assume_unique=True, return_indices=True)
     place_N[row_N] = scored_N
@@ -162,7 +168,7 @@ def _of_streams(
         for batch in even_batches(stream, data.batch_size):
             is_scored = place_N[batch] >= 0
             if is_scored.any():
-                loader = WindowLoader(data.store.signal_TC, every, [batch])
+                loader = WindowLoader(data.store.signal_TC, every, [batch], change=change)
                 met_NK = _met(module, loader, _mixing(inference, len(batch)))
                 probability_NK[place_N[batch][is_scored]] = met_NK[is_scored]
     return probability_NK

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from har.evaluation.arms import arm, arms, inferences_of, is_transductive, parts_of
-from har.norms.inferences import NAMES
+from har.errors import UsageError
+from har.evaluation.arms import arm, arms, inferences_of, is_transductive, kind_of, parts_of, remark
+from har.norms.inferences import NAMES, parse
 
 
 @pytest.mark.parametrize("inference", NAMES)
@@ -31,3 +32,31 @@ def test_a_study_from_before_there_was_a_choice_has_one_inference():
 def test_transductive_is_what_uses_the_target(inference):
     assert is_transductive(arm("every", inference)) == inference.startswith("target")
     assert not is_transductive("target")  # a variant of that name is none
+
+
+@pytest.mark.parametrize(
+    ("inference", "kind"),
+    [
+        ("running", "inductive"),
+        ("population-layerwise", "inductive"),
+        ("target-0.5", "transductive"),
+        ("turned-30", "changed"),
+        ("without-gyro_x", "changed"),
+        ("target-stream+turned-x90", "changed"),
+    ],
+)
+def test_every_arm_is_of_one_kind_and_says_what_sets_it_apart(inference, kind):
+    assert parse(inference).name == inference
+    name = arm("target-turned", inference)  # a variant's name says nothing
+    assert kind_of(name) == kind
+    assert is_transductive(name) == inference.startswith("target")
+    assert ("changed at use" in remark(name)) == (kind == "changed")
+    assert ("transductive" in remark(name)) == inference.startswith("target")
+
+
+@pytest.mark.parametrize(
+    "name", ["turned-0", "turned-181", "turned-w30", "running+turned-30", "without-", "turned-30+target"]
+)
+def test_a_change_at_use_has_one_spelling(name):
+    with pytest.raises(UsageError, match="inference"):
+        parse(name)
