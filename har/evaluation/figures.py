@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,14 +104,25 @@ def draw_svg(name: str, size_in: tuple[float, float], draw: Callable[[Figure], N
         draw(figure)
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :].rstrip()
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(?<= d=")[^"]*', lambda path: _compact(path[0]), svg)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg).replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    svg = svg.replace("<svg ", f'<svg style="max-width: {_LARGEST * 72 * size_in[0]:.0f}pt" ', 1)
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r">\s+<", "><", svg).rstrip()
+    used = set(re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', svg))
+    targets = {found for pair in used for found in pair}
+    svg = re.sub(r"<[^>]*>", lambda tag: _of_page(tag[0], name, targets), svg)
+    return svg.replace("<svg ", f'<svg style="max-width: {_LARGEST * 72 * size_in[0]:.0f}pt" ', 1)
+
+
+def _of_page(tag: str, name: str, targets: Collection[str]) -> str:
+    """Return a tag as it may stand in a page: own identifiers where they are used, variables, numbers that are seen.
+
+    Between tags, where names stand, nothing is changed.
+    """
+    tag = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in targets else "", tag)
+    tag = tag.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    tag = re.sub(r'(?<= d=")[^"]*', lambda path: _compact(path[0]), tag)
     for colour, variable in _VARIABLES.items():
-        svg = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var({variable})", svg)
-    return svg
+        tag = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var({variable})", tag)
+    return tag
 
 
 def _compact(path: str) -> str:

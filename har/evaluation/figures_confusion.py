@@ -40,7 +40,7 @@ def confusion_figure(name: str, title: str, found: dict[str, Any]) -> str:
         axes = figure.subplots()
         for row, column in np.argwhere(share_KK >= 0.005):
             share = float(share_KK[row, column])
-            axes.add_patch(Rectangle((column, row), 1, 1, color=CELL, alpha=round(share, 3), lw=0))
+            axes.add_patch(Rectangle((column, row), 1, 1, fc=CELL, ec="none", alpha=round(share, 2), clip_on=False))
             if K <= _DIGITS:
                 place = (column + 0.5, row + 0.5)
                 axes.text(*place, f"{100 * share:.0f}", ha="center", va="center", color=INK, fontsize=7.5)

@@ -8,7 +8,6 @@ from har.evaluation.figures_scores import activities_figure, reliability_figure
 from har.evaluation.material import Material
 from har.evaluation.page import Figure, Fold, Section
 
-
 _LONG = 24  # rows of a table that a reader opens only when asked for
 
 

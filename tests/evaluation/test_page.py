@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import xml.etree.ElementTree as ET
 
 from har.evaluation.figures import MARKERS, OKABE_ITO, draw_svg, looks_of, standalone
 from har.evaluation.material import Material
@@ -92,3 +93,9 @@ def test_a_figure_of_its_own_has_colours_in_place_of_variables():
     assert f"stroke: var(--c0, {OKABE_ITO[0]})" in svg
     assert f"stroke: {OKABE_ITO[0]}" in standalone(svg)
     assert "var(" not in standalone(svg)
+
+
+def test_a_name_in_a_figure_that_looks_like_its_code_stays_as_it_is():
+    name = ' id="x" d="M 0.12345" url(#y) href="#z" fill: #010101; > <'
+    svg = draw_svg("f", (2, 2), lambda figure: figure.text(0, 0.5, name))
+    assert [found.text for found in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")] == [name]  # noqa: S314
