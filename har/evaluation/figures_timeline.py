@@ -17,7 +17,7 @@ _FAMILIES = {  # of an event that is not there at all, one torn or joined, one t
     "merge, fragmenting": (OKABE_ITO[0], ("merge", "fragmenting")),
     "overfill, underfill": (OKABE_ITO[7], ("overfill", "underfill")),
 }
-_HATCHES = ("", "////", "....", "xxxx")  # from the ninth activity on colours come again
+_HATCHES = ("", "////", "----", "xxxx")  # from the ninth activity on colours come again; dots would take 180 kB each
 _NAMED = 12  # activities; more have their names in spans and in the table
 _LETTER = 0.011  # of the width of the axis
 
