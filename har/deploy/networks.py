@@ -66,20 +66,22 @@ def classifier_of(folder: Path) -> Classifier:
     import torch
 
     from har.learners.classifier import Classifier, InputScaling
-    from har.learners.registry import LEARNERS
+    from har.learners.heads import Head
+    from har.learners.registry import FITTED_LEARNERS, LEARNERS
     from har.norms.plan import NormPlan
 
     content = load_checkpoint(folder / CHECKPOINT)
     recipe, model = content["recipe"], content["recipe"]["model"]
     settings = dict(model["learner"])
-    known = {learner.__name__: learner for learner in LEARNERS}
+    known = {learner.__name__: learner for learner in (*LEARNERS, *FITTED_LEARNERS)}
     name = settings.pop("class")
     if name not in known:
         raise unknown("learner", name, known, f"{folder / CHECKPOINT}")
     channels = len(recipe["channels"])
     features = known[name](**settings).build(channels, recipe["samples"], NormPlan(**model["norm"]))
     scaling = InputScaling(model["scaling"], torch.zeros(channels), torch.ones(channels), recipe["channels"])
-    classifier = Classifier(scaling, features, len(recipe["activities"]))
+    head = Head(**model.get("head", {}))  # a run from before there were heads has none
+    classifier = Classifier(scaling, features, len(recipe["activities"]), head)
     state = {
         key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)
     }
@@ -154,6 +156,7 @@ def quiet_export() -> Iterator[None]:
     known: dict[str, Any] = {
         r"`isinstance\(treespec, LeafSpec\)` is deprecated": FutureWarning,
         r"The tensor attributes .*_flat_weights.* were assigned during export": UserWarning,  # aliases, not state
+        r"No complete tensor found in the group": UserWarning,  # of folded weights; they are on the processor
     }
     with warnings.catch_warnings():
         for message, category in known.items():

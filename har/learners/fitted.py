@@ -21,7 +21,7 @@ from har.errors import UsageError
 from har.learners.base import Features, Learner
 from har.norms.plan import NormPlan
 
-_MOST_VALUES = 1 << 25  # in memory at once: 256 MiB of float64
+_MOST_VALUES = 1 << 20  # in memory at once: what a processor's cache holds, which is fastest
 
 
 class Windows(Protocol):

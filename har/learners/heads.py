@@ -36,7 +36,7 @@ from har.learners.trees import Trees, boosted, tensors_of
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "softmax": {},
     "linear_svm": {"c": [2.0**power for power in range(-6, 6)], "standardise": False, "most_iterations": 10_000},
-    "ridge": {"alpha": [10.0**power for power in range(3, -4, -1)], "standardise": True},
+    "ridge": {"alpha": [10.0**power for power in range(5, -4, -1)], "standardise": True},
     "boosted_trees": {
         "iterations": list(range(10, 201, 10)),
         "learning_rate": 0.1,

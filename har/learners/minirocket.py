@@ -94,22 +94,20 @@ class MiniRocketFeatures(FittedFeatures):
             size = KERNELS * count
             threshold_KI = self.thresholds[first : first + size].reshape(KERNELS, count)
             first += size
-            h_NTK = self.convolved(x_NTC, number)
             beside = (LENGTH - 1) // 2 * dilation  # samples at each end where a kernel reaches beyond the window
-            shares = []
-            for kernels, part_NTK in (
-                (slice(number % 2, None, 2), h_NTK),
-                (slice(1 - number % 2, None, 2), h_NTK[:, beside : h_NTK.shape[1] - beside]),
-            ):
-                own_NTK, own_KI = part_NTK[:, :, kernels], threshold_KI[kernels]
-                share = [(own_NTK > own_KI[:, i]).to(x_NTC.dtype).mean(1) for i in range(count)]
-                shares.append(torch.stack(share, dim=2))
-            whole_NKI, inner_NKI = shares
-            pair = (whole_NKI, inner_NKI) if number % 2 == 0 else (inner_NKI, whole_NKI)
+            pair = []
+            for kernels in (slice(0, None, 2), slice(1, None, 2)):
+                h_NTK = self.convolved(x_NTC, number, kernels)
+                if kernels.start != number % 2:  # half of the kernels stay inside the window
+                    h_NTK = h_NTK[:, beside : h_NTK.shape[1] - beside]
+                share = [
+                    (h_NTK > threshold_K).to(x_NTC.dtype).mean(1) for threshold_K in threshold_KI[kernels].unbind(1)
+                ]
+                pair.append(torch.stack(share, dim=2))
             found.append(torch.stack(pair, dim=2).flatten(1))
         return torch.cat(found, dim=1)
 
-    def convolved(self, x_NTC: Tensor, number: int) -> Tensor:
+    def convolved(self, x_NTC: Tensor, number: int, kernels: slice = slice(None)) -> Tensor:
         """Return h_NTK, float64 (windows, samples, kernels), of a dilation by its number, zeros beyond the ends."""
         dilation = self.dilations[number]
         beside = (LENGTH - 1) // 2 * dilation
@@ -117,7 +115,7 @@ class MiniRocketFeatures(FittedFeatures):
         padded = functional.pad(x_NTC.double(), (0, 0, beside, beside))
         shifted = [padded[:, place * dilation : place * dilation + samples] for place in range(LENGTH)]
         # Every kernel as weights of each place and channel; those of channels that it does not add up are 0.
-        weight_KLC = self.weight[:, :, None] * self.chosen[number][:, None]
+        weight_KLC = self.weight[kernels, :, None] * self.chosen[number][kernels, None]
         return torch.cat(shifted, dim=2) @ weight_KLC.flatten(1).T
 
     @torch.no_grad()

@@ -21,7 +21,7 @@ from jsonargparse import ArgumentError
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from har.errors import UsageError, candidates, unknown
-from har.learners.registry import LEARNERS
+from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms.inferences import NAMES, RUNNING, check
 from har.strict_yaml import read_yaml
 from har.training.datamodule import HarDataModule
@@ -272,7 +272,9 @@ def _usage_error(message: str, known: list[str]) -> UsageError:
         return _unknown_key(f"{section}.{option.group(1)}", known, "")
     learner = re.search(r"(?:import path string: |has no attribute ')(\w+)", message)
     if place == "model.learner" and learner:
-        return unknown("learner", learner.group(1), [one.__name__ for one in LEARNERS], "model.learner")
+        return unknown(
+            "learner", learner.group(1), [one.__name__ for one in (*LEARNERS, *FITTED_LEARNERS)], "model.learner"
+        )
     causes = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
     return UsageError(f"{place or 'the configuration'}: {causes[-1]}.", "All settings: har fit --help=all")
 

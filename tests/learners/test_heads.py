@@ -113,7 +113,7 @@ def test_an_svm_that_has_not_converged_is_told() -> None:
 def test_what_is_tried_goes_from_the_most_regular_to_the_least() -> None:
     assert Head("linear_svm").tried == [2.0**power for power in range(-6, 6)]
     assert Head("linear_svm", {"c": [3, 1]}).tried == [1, 3]
-    assert Head("ridge").tried[0] == 1000
+    assert Head("ridge").tried == [10.0**power for power in range(5, -4, -1)]
     assert Head("boosted_trees").tried[0] == 10
     assert Head().tried == []
 

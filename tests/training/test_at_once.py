@@ -15,6 +15,7 @@ import torch
 from sklearn.metrics import f1_score
 from sklearn.svm import LinearSVC
 
+from har.deploy.networks import classifier_of, of_classifier
 from har.errors import LeakageError, RunError, UsageError
 from har.learners.heads import Head
 from har.training import judge as judge_module
@@ -80,6 +81,9 @@ def test_a_run_leaves_what_any_run_leaves_and_predicts_the_same_from_its_tensors
     frame = pd.read_parquet(folder / "predictions" / "running.parquet")
     probability_NK = Trained(config, folder / "checkpoints" / "best.ckpt").test()["running"]
     np.testing.assert_array_equal(frame.filter(like="probability:"), probability_NK)
+    data = Trained(config, folder / "checkpoints" / "best.ckpt").set_up()
+    x_NTC, _ = next(iter(data.test_dataloader()))
+    np.testing.assert_allclose(of_classifier(classifier_of(folder))(x_NTC.numpy()), probability_NK[: len(x_NTC)])
     again = run(resolve([folder / "config.yaml"], {}), tmp_path / "again")
     assert trace(again) == trace(folder)
     assert (again / "scores.json").read_bytes() == (folder / "scores.json").read_bytes()
