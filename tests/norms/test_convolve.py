@@ -60,6 +60,11 @@ def test_dilated_kernels_and_kernels_that_sensors_share_give_the_same_as_each_se
     torch.testing.assert_close(torch.autograd.grad(found, leaves, slope), torch.autograd.grad(expected, leaves, slope))
 
 
+def test_a_dilated_kernel_that_reaches_beyond_its_input_is_no_dense_layer() -> None:
+    with pytest.raises(RuntimeError, match="[Kk]ernel size"):
+        convolve(random(2, 3, 4, 1), random(5, 3, 4, 1), None, True, dilation=2)
+
+
 @pytest.mark.parametrize("layout", ["channels first", "every other window", "one window repeated"])
 def test_any_memory_layout_gives_the_same(layout: str) -> None:
     weight, slope = random(3, 2, 4, 1), torch.randn(5, 3, 6, 1, dtype=torch.float64)
