@@ -24,6 +24,8 @@ _ALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "overhead": ({}, {"repeats": 1}),
     "probes": ({}, {"repeats": 1}),
     "events": ({}, {}),
+    "report": ({}, {"variants": 2, "subjects": 4, "repeats": 1}),
+    "fused": ({}, {"repeats": 1, "replicas": 2, "steps": 50, "alone": 1}),
     "study": ({}, {"folds": 1, "steps": 50}),
 }
 _RESULTS = Path(__file__).with_name("results.json")

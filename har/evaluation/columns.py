@@ -36,7 +36,7 @@ def read_columns(path: Path, what: str) -> Columns:
     if not path.is_file():
         raise DataError(f"{path}: there is no such {what} file.", REMAKE)
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             table = file.read(use_threads=False)  # small tables: threads would cost more than they save
         names = [name for name in table.column_names if not name.startswith(_INDEX)]
         _require_unique(path, names)
