@@ -61,7 +61,7 @@ def test_dilated_kernels_and_kernels_that_sensors_share_give_the_same_as_each_se
 
 
 def test_a_dilated_kernel_that_reaches_beyond_its_input_is_no_dense_layer() -> None:
-    with pytest.raises(RuntimeError, match="[Kk]ernel size"):
+    with pytest.raises(RuntimeError, match=r"[Kk]ernel size"):
         convolve(random(2, 3, 4, 1), random(5, 3, 4, 1), None, True, dilation=2)
 
 
