@@ -19,12 +19,10 @@ class Features(nn.Module, ABC):
         features: Number of features D.
         receptive_field: Samples of the window that a feature depends on in front of a mean over time; all that are
             read where there is no such mean.
-        stackable: Whether labels alone train it, and `torch.func.vmap` can map it over the parameters of several.
     """
 
     features: int
     receptive_field: int
-    stackable: bool = True
 
     @abstractmethod
     def forward(self, x_NTC: Tensor) -> Tensor:
