@@ -266,7 +266,7 @@ def _judge(plan: Plan) -> list[Path]:
 
 def _variants(result: dict[str, Any]) -> str:
     """Return the table of variants, and one more of each kind that is reported apart."""
-    from har.evaluation.arms import CHANGED, INDUCTIVE, KINDS, TRANSDUCTIVE, kind_of
+    from har.evaluation.arms import CHANGED, INDUCTIVE, KINDS, PERSONAL, TRANSDUCTIVE, kind_of
     from har.evaluation.numbers import Column, Table
 
     heads = ["SD over subjects", "pooled", "accuracy"]
@@ -279,6 +279,7 @@ def _variants(result: dict[str, Any]) -> str:
     text = Table("variants", "Variants", columns, rows[INDUCTIVE]).markdown()
     heads_apart = {
         TRANSDUCTIVE: "Adapted to the test subject by its unlabelled windows (transductive)",
+        PERSONAL: "Personalised with labels of the test subject",
         CHANGED: "With another device at use",
     }
     for kind, head in heads_apart.items():

@@ -13,7 +13,8 @@ from typing import Any
 RUNNING = "running"  # the inference that every run has
 _TARGET = "target"  # how the inferences begin that use data of the test subject
 _CHANGED = ("turned", "without")  # how the parts of names begin that change the device at use
-INDUCTIVE, TRANSDUCTIVE, CHANGED = KINDS = ("inductive", "transductive", "changed")
+_PERSONAL = "personal"  # how the inferences begin that use labels of the test subject
+INDUCTIVE, TRANSDUCTIVE, PERSONAL, CHANGED = KINDS = ("inductive", "transductive", "personal", "changed")
 
 
 def arm(variant: str, inference: str) -> str:
@@ -47,6 +48,8 @@ def kind_of(name: str) -> str:
     inference = parts_of(name)[1]
     if any(part.split("-")[0] in _CHANGED for part in inference.split("+")):
         return CHANGED
+    if inference.split("-")[0] == _PERSONAL:
+        return PERSONAL
     return TRANSDUCTIVE if is_transductive(name) else INDUCTIVE
 
 
@@ -57,6 +60,9 @@ def is_transductive(name: str) -> bool:
 
 def remark(name: str) -> str:
     """Return a sentence that says what an arm does that others do not; "" where it is inductive."""
-    changed = "The device is changed at use." if kind_of(name) == CHANGED else ""
+    remarks = {
+        CHANGED: "The device is changed at use.",
+        PERSONAL: "It is personalised: labelled windows of the test subject are used, which nothing is scored on.",
+    }
     adapted = "It is transductive: unlabelled windows of the test subject are used." if is_transductive(name) else ""
-    return f"{adapted} {changed}".strip()
+    return f"{adapted} {remarks.get(kind_of(name), '')}".strip()

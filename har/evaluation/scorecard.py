@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from har.evaluation.arms import KINDS, RUNNING, arm, is_transductive, kind_of
+from har.evaluation.arms import KINDS, PERSONAL, RUNNING, arm, is_transductive, kind_of
 from har.evaluation.event_tables import events_summary
 from har.evaluation.measures import SUBJECT_POLICIES
 from har.evaluation.numbers import Column, Table, as_words, number
@@ -110,6 +110,7 @@ def inferences_table(scores: dict[str, Any], others: dict[str, dict[str, Any]]) 
         known = found["macro_f1"] is not None and scores["macro_f1"] is not None
         difference = found["macro_f1"] - scores["macro_f1"] if known and name != RUNNING else None
         uses = "unlabelled" if is_transductive(arm("", name)) else "none"
+        uses = "labelled" if kind_of(arm("", name)) == PERSONAL else uses
         rows.append([name, uses, *(found[key] for key in ("macro_f1", "weighted_f1", "accuracy")), difference])
     note = "The same weights, with other statistics in their batch norms or another device at use (docs/norms.md)."
     return Table("inferences", "Inferences", columns, rows, note)

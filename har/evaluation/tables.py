@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from har.evaluation.arms import CHANGED, INDUCTIVE, TRANSDUCTIVE, kind_of
+from har.evaluation.arms import CHANGED, INDUCTIVE, PERSONAL, TRANSDUCTIVE, kind_of
 from har.evaluation.confusion_changes import changes, changes_table
 from har.evaluation.contrast import limit, plural
 from har.evaluation.cost import cost_table
@@ -27,6 +27,13 @@ _APART = (
         "Adapted to the test subject (transductive)",
         "The norms' statistics are those of the test subject's own windows, without their labels. Apart from the other"
         " table because these variants know more of whom they are tested on.",
+    ),
+    (
+        PERSONAL,
+        "Personalised with labels of the test subject",
+        "The head is fitted to the first seconds of each activity of the test subject, with their labels. No variant is"
+        " scored on those windows or on one that overlaps them. Apart from the other tables because these variants have"
+        " been taught by whom they are tested on.",
     ),
     (
         CHANGED,

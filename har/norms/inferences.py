@@ -26,6 +26,9 @@ target and a plus, such as `target+turned-30`:
 | `turned-30` | all sensors of a body site turned by 30 degrees, about an axis drawn for each subject and site |
 | `turned-z180` | about the axis z of the device |
 | `without-gyro_x`, `without-gyroscope` | a channel, or all channels of a sensor, at their mean over training |
+
+`personal-20s` has running statistics, and a head fitted to what the test subject labelled: the first 20 s of each
+activity (`har.training.personal`).
 """
 
 from __future__ import annotations
@@ -48,7 +51,9 @@ NAMES = (
     "target-shuffled",
     "target-stream",
 )
+_EXAMPLES = ("turned-30", "turned-z180", "without-gyroscope", "personal-20s")  # of names with a value in them
 _CHANGE = re.compile(r"(?:(target.*)\+)?(turned-[xyz]?(?:[1-9]|[1-9]\d|1[0-7]\d|180)|without-[\w.-]+)")
+_PERSONAL = re.compile(r"personal-([1-9]\d*)s")
 _ENDING = re.compile(r"-(oftta|0\.\d*[1-9]|prior[1-9]\d*)$")  # one spelling of each, since names are files
 
 
@@ -64,6 +69,7 @@ class Inference:
         prior: Windows N that the training's statistics count as; the target's share is then n/(N + n). 0 leaves it to
             `weight`.
         change: What the device does to the windows, such as ``turned-30``; "" where they are as they were recorded.
+        labelled_s: Labelled seconds of each of the test subject's activities that the head is fitted to; 0 for none.
     """
 
     name: str
@@ -71,6 +77,7 @@ class Inference:
     weight: float | None = 1.0
     prior: int = 0
     change: str = ""
+    labelled_s: int = 0
 
 
 def parse(name: str) -> Inference:
@@ -82,6 +89,9 @@ def parse(name: str) -> Inference:
     changed = _CHANGE.fullmatch(name)
     if changed:
         return dataclasses.replace(parse(changed[1] or RUNNING), name=name, change=changed[2])
+    personal = _PERSONAL.fullmatch(name)
+    if personal:
+        return Inference(name, RUNNING, labelled_s=int(personal[1]))
     base: str = name
     weight: float | None = 1.0
     prior = 0
@@ -94,7 +104,7 @@ def parse(name: str) -> Inference:
             weight = None if ending[1] == "oftta" else float(ending[1])
     if base not in NAMES:
         endings = "a target's name may end with a weight between 0 and 1 such as -0.5, with -prior16, or with -oftta"
-        raise unknown("inference", name, [*NAMES, "turned-30", "turned-z180", "without-gyroscope"], endings)
+        raise unknown("inference", name, [*NAMES, *_EXAMPLES], endings)
     return Inference(name, base, weight, prior)
 
 

@@ -7,7 +7,6 @@ repeats meet the same devices. Labels, and the windows of training and validatio
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor
 
 from har.errors import UsageError, unknown
-from har.norms.inferences import parse
 from har.seeds import derive_seed
 from har.training.augment import triads_by_site, turns
 from har.training.datamodule import Change, HarDataModule
@@ -40,20 +38,6 @@ def change_of(name: str, data: HarDataModule) -> Change | None:
     if turned:
         return _Turned(data, turned[1], float(turned[2]))
     return _Without(data, name.removeprefix("without-"))
-
-
-def require_possible(names: Sequence[str], data: HarDataModule) -> None:
-    """Refuse changes at use that the channels of a data set do not allow, before anything is trained.
-
-    Args:
-        names: The inferences of a run.
-        data: The data module, set up.
-
-    Raises:
-        UsageError: As `change_of`.
-    """
-    for name in names:
-        change_of(parse(name).change, data)
 
 
 class _Turned:

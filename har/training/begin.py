@@ -17,10 +17,10 @@ from har.errors import DivergenceError, HarError, UsageError
 from har.files import write_json, write_text
 from har.norms.base import skipped_updates
 from har.training import provenance
-from har.training.at_use import require_possible
 from har.training.cli import parts
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
+from har.training.possible import require_possible
 from har.training.record import read_run, record_of
 
 
@@ -71,7 +71,7 @@ def begin(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[str
     with nullcontext() if resume else failure_recorded(folder, record):
         module, data, settings = parts(config)
         data.setup()
-        require_possible(config.get("inferences", []), data)
+        require_possible(config.get("inferences", []), module, data)
     config = copy.deepcopy(config)
     config["data"]["fold"] = data.fold.name
     record |= record_of(config, data)

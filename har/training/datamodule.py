@@ -21,6 +21,7 @@ from har.windows.moments import moments
 from har.windows.permit import TEST, permitted
 from har.windows.prepare import open_store
 from har.windows.segment import WindowIndex, WindowSpec, gather, missing_activities, window_index
+from har.windows.set_aside import set_aside
 from har.windows.splits import Fold, grouped_k_fold, leave_one_subject_out, load_folds, named_split
 from har.windows.store import Store
 
@@ -215,6 +216,8 @@ class HarDataModule(pl.LightningDataModule):
         batch_size: Windows of a training batch.
         shift_s: The most seconds that a training window begins earlier or later than at its place, drawn anew each
             time it is shown; it keeps its label and stays in its recording. At most half of `step_s` keeps labels true.
+        set_aside_s: Seconds of each activity that every test subject labels beforehand, the first ones, for inferences
+            such as ``personal-20s``; neither they nor what overlaps them is scored under any inference. 0 for none.
         root: Folder of the data; ``$HAR_DATA`` or ``./data`` when null.
         seed: The run's seed, for the batch order; linked to ``seed_everything``.
     """
@@ -235,6 +238,7 @@ class HarDataModule(pl.LightningDataModule):
         fold: str | None = None,
         batch_size: int = 64,
         shift_s: float = 0.0,
+        set_aside_s: float = 0.0,
         root: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -244,6 +248,8 @@ class HarDataModule(pl.LightningDataModule):
                 f"data.shift_s {shift_s} is not from 0 to the length of a window, {window_s} s.",
                 "0 leaves windows where they are; half of data.step_s is the usual most.",
             )
+        if not 0 <= set_aside_s < float("inf"):
+            raise UsageError(f"data.set_aside_s {set_aside_s} is no duration.", "0 sets nothing aside.")
         if batch_size < 1:
             raise UsageError(f"data.batch_size {batch_size} is not a positive number of windows.", "64 is the default.")
         self.data_set = name
@@ -252,7 +258,7 @@ class HarDataModule(pl.LightningDataModule):
         )
         self.fold_name = fold
         self.fold_arguments = (folds, fold_count, validation_subjects, train_subjects)
-        self.batch_size, self.shift_s = batch_size, shift_s
+        self.batch_size, self.shift_s, self.set_aside_s = batch_size, shift_s, set_aside_s
         self.root = root
         self.seed = seed
         self._ready = False
@@ -279,6 +285,8 @@ class HarDataModule(pl.LightningDataModule):
         require_no_label_channel(self.store, self.train)
         self.store, self._permit = sealed(self.store, self.fold)
         self._require_windows()
+        if self.set_aside_s:
+            self.set_aside, self.test = set_aside(self.store, self.test, self.set_aside_s)
         self.activities = list(self.train.activities)
         if len(self.activities) < 2:
             raise UsageError(

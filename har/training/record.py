@@ -39,6 +39,7 @@ _UNLESS: dict[tuple[str, ...], Any] = {
     ("model", "augmentation"): dataclasses.asdict(Augmentation()),
     ("model", "head"): dataclasses.asdict(Head()),
     ("data", "shift_s"): 0.0,
+    ("data", "set_aside_s"): 0.0,
 }
 
 
@@ -109,6 +110,7 @@ def record_of(config: dict[str, Any], data: HarDataModule) -> dict[str, Any]:
         "train_windows": len(data.train),
         "validation_windows": len(data.validation),
         "test_windows": len(data.test),
+        "set_aside_windows": len(data.set_aside) if data.set_aside_s else 0,
         "classes_missing": {
             "validation": missing_activities(data.validation),
             "test": missing_activities(data.test),

@@ -30,7 +30,9 @@ from har.norms.statistics import (
 from har.seeds import derive_seed
 from har.training.at_use import change_of
 from har.training.datamodule import Batch, HarDataModule, WindowLoader, loader_in_order, training_batches
+from har.training.personal import personalised
 from har.windows.segment import WindowIndex, every_window
+from har.windows.set_aside import subject_of_each
 from har.windows.store import Store
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def probabilities(
     """
     if inference.statistics.startswith("target"):
         return _of_target(inference, module, data, predict)
+    if inference.labelled_s:
+        return personalised(inference.labelled_s, module, data)
     loader = loader_in_order(data.store, data.test, change_of(inference.change, data))
     if inference.statistics == "running":
         return predict(loader)
@@ -190,7 +194,7 @@ def _met(module: HarModule, loader: WindowLoader, adapt: Adapt) -> npt.NDArray[n
 
 def _rows_by_subject(store: Store, index: WindowIndex) -> dict[str, npt.NDArray[np.int64]]:
     """Return the numbers of each subject's windows, in the order of recording and time."""
-    subject_N = store.recordings.set_index("recording").loc[index.recording, "subject"].to_numpy()
+    subject_N = subject_of_each(store, index)
     order_N = np.argsort(index.start, kind="stable")
     return {
         str(subject): order_N[subject_N[order_N] == subject].astype(np.int64) for subject in dict.fromkeys(subject_N)

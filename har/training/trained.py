@@ -18,6 +18,7 @@ from har.training.cli import parts
 from har.training.datamodule import HarDataModule, loader_in_order
 from har.training.inference import predicted
 from har.training.module import HarModule
+from har.training.possible import require_possible
 from har.training.statistics import probabilities
 from har.training.trainer import lightning, make_trainer
 from har.windows.segment import WindowIndex
@@ -101,15 +102,18 @@ class Trained:
             names: The inferences; those of the configuration when None.
 
         Raises:
-            UsageError: When channels, rate, window or activities differ from the checkpoint's.
+            UsageError: When channels, rate, window or activities differ from the checkpoint's, or data and network
+                do not allow an inference.
             DataError: When statistics are not finite.
         """
         data = self.set_up()
+        inferences = self._inferences if names is None else [parse(name) for name in names]
+        require_possible([inference.name for inference in inferences], self.module, data)
         predict = partial(predicted, self._trainer, self.module)
         with lightning():
             return {
                 inference.name: probabilities(inference, self.module, data, self._step, predict)
-                for inference in (self._inferences if names is None else map(parse, names))
+                for inference in inferences
             }
 
     def _require_network(self, configured: dict[str, Any]) -> None:

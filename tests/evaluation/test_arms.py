@@ -40,6 +40,7 @@ def test_transductive_is_what_uses_the_target(inference):
         ("running", "inductive"),
         ("population-layerwise", "inductive"),
         ("target-0.5", "transductive"),
+        ("personal-20s", "personal"),
         ("turned-30", "changed"),
         ("without-gyro_x", "changed"),
         ("target-stream+turned-x90", "changed"),
@@ -51,6 +52,7 @@ def test_every_arm_is_of_one_kind_and_says_what_sets_it_apart(inference, kind):
     assert kind_of(name) == kind
     assert is_transductive(name) == inference.startswith("target")
     assert ("changed at use" in remark(name)) == (kind == "changed")
+    assert ("labelled windows" in remark(name).replace("unlabelled", "")) == (kind == "personal")
     assert ("transductive" in remark(name)) == inference.startswith("target")
 
 
