@@ -53,13 +53,19 @@ def associate(x_S: np.ndarray, y_S: np.ndarray) -> Association | None:
     Returns:
         The association; None with fewer than three subjects, or where one of the two is the same for all of them.
     """
-    if len(x_S) < FEWEST or is_constant(x_S) or is_constant(y_S):
+    rho = rank_correlation(x_S, y_S)
+    if rho is None:
         return None
-    below_SS, low_SS = _ranking(x_S), _ranking(y_S)
-    rho = float(_correlations(np.ones((1, len(x_S))), below_SS, low_SS)[0])
-    drawn_B = _correlations(_times(len(x_S)), below_SS, low_SS)
+    drawn_B = _correlations(_times(len(x_S)), _ranking(x_S), _ranking(y_S))
     low, high = np.nanquantile(drawn_B, [0.025, 0.975])  # a draw of equal values has no correlation
     return Association(len(x_S), rho, (float(low), float(high)), _permutation_p(x_S, y_S, rho), smallest_p(len(x_S)))
+
+
+def rank_correlation(x_S: np.ndarray, y_S: np.ndarray) -> float | None:
+    """Return the correlation alone; None where `associate` returns None."""
+    if len(x_S) < FEWEST or is_constant(x_S) or is_constant(y_S):
+        return None
+    return float(_correlations(np.ones((1, len(x_S))), _ranking(x_S), _ranking(y_S))[0])
 
 
 def is_constant(x_S: np.ndarray) -> bool:

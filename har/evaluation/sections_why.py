@@ -53,7 +53,7 @@ def probes(material: Material) -> Section:
             Fold("Of every contrast and probe", [why_tables.probes_table(why)]),
             Fold("Over variants", [why_tables.variants_table(why)]),
         ],
-        files=[values],
+        files=[values, why_tables.activity_probes_table(why)],
     )
 
 

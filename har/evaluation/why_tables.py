@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from har.evaluation.association import rank_correlation
 from har.evaluation.numbers import Column, Table
 
 _PAIR = [Column("a"), Column("b")]
@@ -93,6 +96,28 @@ def activities_table(why: Mapping[str, Any]) -> Table:
         " F1. p: sign-flip test, Holm-adjusted over the activities of one contrast."
     )
     return Table("activity-differences", "Differences by activity", columns, rows, note)
+
+
+def activity_probes_table(why: Mapping[str, Any]) -> Table:
+    """Return the rank correlation of each activity's differences with each value of the probes: description, no test.
+
+    Args:
+        why: The entry ``why`` of `contrasts.json`.
+    """
+    columns = [*_PAIR, Column("activity"), Column("probe"), Column("of"), Column("S", "count")]
+    columns.append(Column("rank correlation", "correlation"))
+    rows: list[list[Any]] = []
+    for found in why["contrasts"]:
+        for row in found["activities"]:
+            for probe in found["probes"]:
+                both = [subject for subject in row["differences"] if subject in probe["values"]]
+                x_S = np.array([probe["values"][subject] for subject in both])
+                y_S = np.array([row["differences"][subject] for subject in both])
+                rho = rank_correlation(x_S, y_S)
+                if rho is not None:
+                    pair = [found["a"], found["b"], row["activity"], probe["probe"], probe["of"]]
+                    rows.append([*pair, len(both), rho])
+    return Table("why-activities", "Differences by activity and probes, over subjects", columns, rows)
 
 
 def activity_subjects_table(why: Mapping[str, Any]) -> Table:

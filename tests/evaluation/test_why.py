@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import spearmanr
 
 from har.evaluation.association import Association
 from har.evaluation.comparison import evaluate_study
@@ -17,6 +18,7 @@ from har.evaluation.measures import f1
 from har.evaluation.probes import PROBES, SCHEMA, write_probes
 from har.evaluation.report import study_page
 from har.evaluation.why import activity_sentences, finding, sentences
+from har.evaluation.why_tables import activity_probes_table
 from tests.fakes.study import FakeStudy, write_study
 
 SHIFT = "shift of stored means, depth 1"
@@ -198,6 +200,17 @@ def test_the_report_shows_a_dot_for_every_subject_and_its_numbers(planted):
     assert {row[4]: row[5] for row in rows} == _of(result["why"], SHIFT)["values"]
     assert {row[4]: row[6] for row in rows} == result["contrasts"][0]["differences"]
     assert next(row[10] for row in section.shown[0].rows if row[2] == SHIFT) == "falls"
+
+
+def test_activities_are_related_to_the_probes_of_the_subjects_who_perform_them(planted):
+    why = evaluate_study(planted)["why"]
+    table = activity_probes_table(why)
+    found = {tuple(row[:4]): row[5:] for row in table.rows}
+    walk = next(row for row in why["contrasts"][0]["activities"] if row["activity"] == "walk")
+    values = _of(why, SHIFT)["values"]
+    rho = spearmanr([values[subject] for subject in walk["differences"]], list(walk["differences"].values())).statistic
+    assert found["every", "input", "walk", SHIFT] == [10, pytest.approx(rho)]
+    assert not [key for key in found if key[3] == "learning rate"]  # it is the same for all
 
 
 def _association(rho=0.9, interval=(0.5, 1.0), subjects=10):
