@@ -21,7 +21,7 @@ PICTURES = {  # file: width and height of the window, scheme, the section at its
     "report.png": (1000, 1000, "light", ""),
     "report-dark.png": (1000, 800, "dark", "#activities"),
     "report-phone.png": (390, 800, "light", "#differences"),
-    "report-phone-dark.png": (390, 800, "dark", "#confusion-changes"),
+    "report-phone-dark.png": (390, 800, "dark", "#timeline"),
 }
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+# In a container, root may have neither a sandbox nor shared memory to speak of; the pages are our own.
+_ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 
 
 def chromium() -> str | None:
@@ -23,8 +25,8 @@ def browser() -> Iterator[Browser]:
     """Start Chromium without a window, and end it."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:  # no sandbox: in a container, root may not have one; the pages are our own
-        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS)
         try:
             yield started
         finally:
