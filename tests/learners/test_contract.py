@@ -151,19 +151,32 @@ def test_every_kind_trains_or_is_refused_where_it_cannot_stand(learner: type[Lea
     assert torch.isfinite(network(x_NTC)).all()
 
 
-@every_learner
-def test_a_trained_network_can_be_exported_for_any_number_of_windows(learner: type[Learner]) -> None:
-    plan = NormPlan(placement="input_every", order="post")
+def require_same_when_exported(learner: type[Learner], plan: NormPlan) -> None:
+    """Fold, export with a number of windows that is left open, and hold the program against the unfolded network."""
     network = classifier(learner, plan)
     lived(network)
-    network.eval()
+    folded, _ = fold(network)
     dimension = torch.export.Dim("windows", min=1)
     with warnings.catch_warnings():
         # torch's own LSTM keeps its weights in a list beside its parameters, which export notices
         warnings.filterwarnings("ignore", message="The tensor attributes? .*_flat_weights", category=UserWarning)
-        program = torch.export.export(network, (windows(2),), dynamic_shapes=({0: dimension},))
-    x_NTC = windows(5)
-    torch.testing.assert_close(program.module()(x_NTC), network(x_NTC))
+        program = torch.export.export(folded, (windows(2),), dynamic_shapes=({0: dimension},)).module()
+    for count in (1, 5):
+        x_NTC = windows(count)
+        torch.testing.assert_close(program(x_NTC), network.eval()(x_NTC), rtol=1e-4, atol=1e-5)
+
+
+@every_learner
+def test_an_exported_network_gives_the_same_logits_for_any_number_of_windows(learner: type[Learner]) -> None:
+    require_same_when_exported(learner, NormPlan("layer", "input_every", "post"))  # a kind that does not fold
+
+
+@pytest.mark.slow
+@every_case
+def test_an_exported_network_gives_the_same_logits_wherever_the_norm_stands(
+    learner: type[Learner], plan: NormPlan
+) -> None:
+    require_same_when_exported(learner, plan)
 
 
 def stacked(networks: list[Classifier], x_NTC: Tensor) -> Tensor:
