@@ -15,7 +15,7 @@ from har.evaluation.association import Association
 from har.evaluation.comparison import evaluate_study
 from har.evaluation.contrast import holm, sign_flip_p, t_interval
 from har.evaluation.measures import f1
-from har.evaluation.probes import PROBES, SCHEMA, write_probes
+from har.evaluation.probes import PROBES, SCHEMA, read_probes, write_probes
 from har.evaluation.report import study_page
 from har.evaluation.why import activity_sentences, finding, sentences
 from har.evaluation.why_tables import activity_probes_table
@@ -104,6 +104,18 @@ def test_values_are_those_next_to_the_chosen_weights_and_of_the_first_norm(plant
         "amplitude lost",
         "learning rate",
     ]
+
+
+def test_what_both_variants_have_is_their_difference(planted):
+    def lost(variant, subject):
+        runs = [run for run in _runs(planted, variant) if _subject(run) == subject]
+        ends = [
+            read_probes(run / PROBES).to_pandas().query("probe == 'probe.amplitude' and depth == 2") for run in runs
+        ]
+        return np.mean([1.0 - float(rows["value"].iloc[-1]) for rows in ends])
+
+    found = _of(evaluate_study(planted)["why"], "amplitude lost")
+    assert found["values"] == pytest.approx({s: lost("every", s) - lost("input", s) for s in found["values"]})
 
 
 def test_repeats_are_averaged_and_subjects_without_probes_left_out_and_counted(planted):
