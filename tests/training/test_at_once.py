@@ -23,6 +23,7 @@ from har.training.at_once import Sides, choose_head, validation_score
 from har.training.callbacks import read_metrics
 from har.training.checkpoint import load_checkpoint
 from har.training.cli import parts, resolve
+from har.training.fused import run_together
 from har.training.record import identity, read_run
 from har.training.run import run
 from har.training.stackable import obstacle
@@ -195,6 +196,22 @@ def test_a_trained_run_that_was_cut_off_behind_its_new_head_ends_the_same(
             run(config, tmp_path / "early")
     early = run(config, tmp_path / "early", resume=True)
     assert read_run(early)["head"] == read_run(whole)["head"]
+
+
+def test_runs_that_are_trained_together_get_their_heads_as_each_does_by_itself(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    configs = [resolve([], {**small, "model.head.kind": "ridge", "seed_everything": seed}) for seed in (0, 1)]
+    tasks = [
+        {"config": config, "folder": str(tmp_path / f"{number}"), "facts": {}} for number, config in enumerate(configs)
+    ]
+    errors: list[Exception | None] = []
+    run_together(tasks, lambda number, error, seconds: errors.append(error))
+    assert errors == [None, None]
+    together, alone = read_run(tmp_path / "1")["head"], read_run(run(configs[1], tmp_path / "alone"))["head"]
+    assert together["chosen"] == alone["chosen"]
+    for one, other in zip(together["tried"], alone["tried"], strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
 
 
 def test_a_run_fails_when_another_head_than_the_chosen_one_is_restored(
