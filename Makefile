@@ -41,13 +41,17 @@ lint: $(VENV)/dev.stamp  ## style, types, import contracts
 test: lint  ## lint and all quick tests
 	$(BIN)/pytest
 
-slow: $(VENV)/dev.stamp  ## the long suites: kills, simulations, the whole main study
+$(VENV)/ray.stamp: $(VENV)/dev.stamp
+	$(PIP) install --quiet -c constraints.txt -e ".[ray]"
+	@touch $@
+
+slow: $(VENV)/ray.stamp  ## the long suites: kills, simulations, the whole main study
 	$(BIN)/pytest -m slow --durations=0 -rP  # with what the studies printed
 
 bench: $(VENV)/dev.stamp  ## all benchmarks beside plain stacks, in about half an hour; keep the machine quiet
 	$(BIN)/python -m benchmarks
 
-constraints: $(VENV)/dev.stamp  ## rewrite constraints.txt from what is installed
+constraints: $(VENV)/ray.stamp  ## rewrite constraints.txt from what is installed
 	{ head -1 constraints.txt; $(PIP) freeze --all --exclude pip --exclude-editable | sed 's/+cpu//' | LC_ALL=C sort -f; } > constraints.new
 	mv constraints.new constraints.txt
 

@@ -11,19 +11,13 @@ from typing import Any, TextIO
 
 from har.study.execute import Outcome, Task
 from har.study.executors import Executor, Work
+from har.study.lengths import ADDED_S, STEP_S, WINDOW_S, longest_first, seconds_by_variant, usual_s
 from har.study.plan import Plan
 from har.study.progress import Progress
 from har.study.record import check_folds, command_line, save_plan
 from har.study.runs import PlannedRun, Trial
 from har.study.states import State, clear, has_diverged, lacking, lost_files, read_record, states
 from har.study.tuning import settle
-
-# Seconds of an optimiser step, of each window in it and of the rest of a run (indexing, prediction), for an estimate
-# before any run has ended: three convolutions of 64 filters, windows of 200 samples, an evaluation every 50 steps, as
-# measured with two workers of one thread each on a 2-core cloud machine (11 s for 600 steps of 64, 0.7 s for 20).
-STEP_S, WINDOW_S = 0.004, 0.00022
-REST_S = 0.4
-ADDED_S = 1.1  # of a run that gets one more inference: 46 s for the forty of the main study
 
 
 @dataclass(frozen=True)
@@ -93,24 +87,19 @@ def survey(plan: Plan) -> Survey:
 def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
     """Return the expected seconds of a run that is to be made, on average, and what that is based on."""
     pairs = list(zip(plan.work, found, strict=True))
-    left = [ADDED_S if state is State.LACKING else _usual_s(run) for run, state in pairs if not state.is_settled]
-    usual_s = sum(left) / len(left) if left else 0.0
+    left = [ADDED_S if state is State.LACKING else usual_s(run) for run, state in pairs if not state.is_settled]
+    mean_s = sum(left) / len(left) if left else 0.0
     done = [run for run, state in pairs if state is State.DONE]
     records = [(run, read_record(run.folder) or {}) for run in done]
-    timed = [(float(record["seconds"]), _usual_s(run)) for run, record in records if "seconds" in record]
+    timed = [(float(record["seconds"]), usual_s(run)) for run, record in records if "seconds" in record]
     if timed:
         slower = sum(seconds for seconds, _ in timed) / sum(usual for _, usual in timed)
-        return usual_s * slower, f"this study's {len(timed)} finished runs, by their steps and windows"
+        return mean_s * slower, f"this study's {len(timed)} finished runs, by their steps and windows"
     basis = (
         f"{STEP_S:g} s a step and {WINDOW_S:g} s a window in it, as measured with the default network and windows on "
         "another machine; the first run that ends here tells better"
     )
-    return usual_s, basis
-
-
-def _usual_s(run: PlannedRun) -> float:
-    """Return the seconds of a run where the constants were measured."""
-    return REST_S + float(run.config["trainer"]["max_steps"] * (STEP_S + WINDOW_S * run.config["data"]["batch_size"]))
+    return mean_s, basis
 
 
 def damages(found: Survey) -> list[str]:
@@ -188,6 +177,7 @@ def _make(
     for run, state in to_do:
         if not state.goes_on:
             clear(run, state)
+    to_do = longest_first(to_do, seconds_by_variant(plan.work))
     tasks = [_task(plan, run, state) for run, state in to_do]
     runs = {task.folder: run for task, (run, _) in zip(tasks, to_do, strict=True)}
 
@@ -202,7 +192,7 @@ def _make(
 
     outcomes = executor.run(Work(to_do, tasks, logs, inherited, report, progress.tick))
     errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error is not None}
-    failed = [(run, errors[folder]) for folder, run in runs.items() if folder in errors]
+    failed = [(run, errors[str(run.folder)]) for run in plan.work if str(run.folder) in errors]
     return [(run, error) for run, error in failed if not (isinstance(run, Trial) and has_diverged(run))]
 
 

@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from har.errors import DataError, UsageError
-from har.study.conduct import REST_S, STEP_S, WINDOW_S, Survey, additions, conduct, damages, finished, survey
+from har.study.conduct import Survey, additions, conduct, damages, finished, survey
 from har.study.definition import load_study
 from har.study.executors import LocalExecutor
+from har.study.lengths import REST_S, STEP_S, WINDOW_S
 from har.study.listing import listing
 from har.study.lock import study_lock
 from har.study.plan import Options, Plan, make_plan
