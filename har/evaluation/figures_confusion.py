@@ -75,7 +75,7 @@ def changes_figure(rows: Sequence[dict[str, Any]]) -> str:
             a, b = 100 * row["share_a"], 100 * row["share_b"]
             axes.plot([b, a], [place, place], color=colour, lw=2.2, solid_capstyle="butt", zorder=2, clip_on=False)
             first = place == 0
-            look = {"ls": "", "marker": "|", "ms": 10, "mew": 2, "color": MUTED, "clip_on": False}
+            look: dict[str, Any] = {"ls": "", "marker": "|", "ms": 10, "mew": 2, "color": MUTED, "clip_on": False}
             axes.plot([b], [place], label=short(row["b"]) * first, **look)
             axes.plot([a], [place], ls="", marker="o", ms=6, mew=0, color=colour, zorder=3, clip_on=False)
         axes.plot([], [], ls="", marker="o", ms=6, mew=0, color=OKABE_ITO[0], label=f"{short(rows[0]['a'])}, fewer")

@@ -62,7 +62,6 @@ class Section:
         tables: Tables that are shown; those without rows are left out.
         folds: Tables that a reader opens, and sees in Markdown as they are.
         files: Tables that stand in their own files alone.
-        command: How its content is made where that is not the page's own command; may be empty.
     """
 
     name: str
@@ -73,7 +72,6 @@ class Section:
     tables: Sequence[Table] = ()
     folds: Sequence[Fold] = ()
     files: Sequence[Table] = ()
-    command: str = ""
 
     @property
     def shown(self) -> list[Table]:

@@ -39,9 +39,7 @@ class Tags(html.parser.HTMLParser):
 
 def test_every_text_of_a_page_stays_text():
     figure = Figure("f", SVG, HOSTILE, table("unseen"))
-    section = Section(
-        "s", HOSTILE, HOSTILE, [figure], [HOSTILE], [table("t", HOSTILE)], [Fold(HOSTILE, [table("u")])], (), HOSTILE
-    )
+    section = Section("s", HOSTILE, HOSTILE, [figure], [HOSTILE], [table("t", HOSTILE)], [Fold(HOSTILE, [table("u")])])
     made = page(section, problems=[HOSTILE] * 9, notes=[HOSTILE], again=HOSTILE, footer=HOSTILE)
     found = Tags(made.html())
     assert "img" not in found.tags
