@@ -36,7 +36,7 @@ def _write(run: Path, shift: float, *, norm=True) -> None:
     rows += [_row("probe.amplitude", float(generator.uniform(0, 0.9)), depth=2)]
     if norm:
         rows += [_row("bn.esm_mean", shift, group="test"), _row("bn.esm_mean", 99.0)]
-        rows += [_row("bn.neff", 100.0), _row("bn.neff", 7.0, step=50), _row("bn.neff", 50.0, depth=2)]
+        rows += [_row("bn.neff", 7.0, step=50), _row("bn.neff", 100.0), _row("bn.neff", 50.0, depth=2)]
         rows += [_row("bn.subject_icc", float(generator.normal()))]
     write_probes(run / PROBES, pa.Table.from_pylist(rows, SCHEMA))
 
