@@ -281,3 +281,13 @@ def test_the_page_of_a_run_opens_quietly_and_fits_a_phone(show, folder, capsys):
     with page.expect_download() as saved:
         page.locator('[data-svg="confusion"]').click()
     assert saved.value.suggested_filename == "confusion.svg"
+
+
+def test_what_is_wrong_with_a_study_stands_on_the_first_screen_of_a_phone(show, tmp_path):
+    folder = write_study(tmp_path / "s" / "d", FakeStudy(subjects=3))
+    (folder / "v1" / "subject-2" / "repeat-0" / "run.json").unlink()
+    write_report(folder)
+    first = show(folder / "report.html", width=390).locator(".problems li").first
+    assert "subject-2/repeat-0 does not count" in first.text_content()
+    box = first.bounding_box()
+    assert box["y"] + box["height"] < 800  # the height of the window
