@@ -63,23 +63,30 @@ def study(built, tmp_path):
     return Path(shutil.copytree(built, tmp_path / "fake"))
 
 
-@pytest.fixture
-def planted(study):
-    """Probes of every run; the shift of `every` falls with the difference every − input."""
-    differences = evaluate_study(study)["contrasts"][0]["differences"]
-    for run in _runs(study, "every"):
+@pytest.fixture(scope="module")
+def judged(built, tmp_path_factory):
+    """The same with probes of every run, the shift of `every` falling with the difference every − input; its `why`."""
+    folder = Path(shutil.copytree(built, tmp_path_factory.mktemp("judged") / "fake"))
+    differences = evaluate_study(folder)["contrasts"][0]["differences"]
+    for run in _runs(folder, "every"):
         _write(run, -differences[_subject(run)])
-    for run in _runs(study, "none", "input"):
+    for run in _runs(folder, "none", "input"):
         _write(run, 0.0, norm=False)
-    return study
+    return folder, evaluate_study(folder)["why"]
+
+
+@pytest.fixture
+def planted(judged, tmp_path):
+    """A copy of that study."""
+    return Path(shutil.copytree(judged[0], tmp_path / "fake"))
 
 
 def _of(why, probe, contrast=0):
     return next(row for row in why["contrasts"][contrast]["probes"] if row["probe"] == probe)
 
 
-def test_a_planted_association_is_found_and_said_and_nothing_else(planted):
-    why = evaluate_study(planted)["why"]
+def test_a_planted_association_is_found_and_said_and_nothing_else(judged):
+    folder, why = judged
     found = _of(why, SHIFT)
     assert (found["of"], found["subjects"], found["finding"]) == ("every", 10, "falls")
     assert found["rho"] == pytest.approx(-1)
@@ -88,11 +95,11 @@ def test_a_planted_association_is_found_and_said_and_nothing_else(planted):
     assert "10 subjects" in said[0]
     assert "no causes" in said[-1]
     assert sum("is larger" in text or "is smaller" in text for text in said) == 1
-    assert json.loads((planted / "contrasts.json").read_text())["why"] == why
+    assert json.loads((folder / "contrasts.json").read_text())["why"] == why
 
 
-def test_values_are_those_next_to_the_chosen_weights_and_of_the_first_norm(planted):
-    why = evaluate_study(planted)["why"]
+def test_values_are_those_next_to_the_chosen_weights_and_of_the_first_norm(judged):
+    _, why = judged
     assert set(_of(why, "effective batch size")["values"].values()) == {100.0}
     assert _of(why, "effective batch size")["finding"] == "does not vary"
     assert _of(why, "learning rate")["finding"] == "does not vary"
@@ -106,15 +113,17 @@ def test_values_are_those_next_to_the_chosen_weights_and_of_the_first_norm(plant
     ]
 
 
-def test_what_both_variants_have_is_their_difference(planted):
+def test_what_both_variants_have_is_their_difference(judged):
+    folder, why = judged
+
     def lost(variant, subject):
-        runs = [run for run in _runs(planted, variant) if _subject(run) == subject]
+        runs = [run for run in _runs(folder, variant) if _subject(run) == subject]
         ends = [
             read_probes(run / PROBES).to_pandas().query("probe == 'probe.amplitude' and depth == 2") for run in runs
         ]
         return np.mean([1.0 - float(rows["value"].iloc[-1]) for rows in ends])
 
-    found = _of(evaluate_study(planted)["why"], "amplitude lost")
+    found = _of(why, "amplitude lost")
     assert found["values"] == pytest.approx({s: lost("every", s) - lost("input", s) for s in found["values"]})
 
 
@@ -162,8 +171,8 @@ def test_one_subject_is_too_few_and_two_variants_are_no_row_over_variants(tmp_pa
     assert [row["interval"] for row in why["contrasts"][0]["activities"]] == [None] * 3
 
 
-def test_over_variants_there_are_means_and_a_description(planted):
-    found = {row["probe"]: row for row in evaluate_study(planted)["why"]["variants"]}
+def test_over_variants_there_are_means_and_a_description(judged):
+    found = {row["probe"]: row for row in judged[1]["variants"]}
     assert set(found) == {"amplitude lost", "learning rate"}  # one variant alone has a norm
     assert set(found["amplitude lost"]["means"]) == {"none", "input", "every"}
     assert found["learning rate"]["rho"] is None
@@ -214,8 +223,8 @@ def test_the_report_shows_a_dot_for_every_subject_and_its_numbers(planted):
     assert next(row[10] for row in section.shown[0].rows if row[2] == SHIFT) == "falls"
 
 
-def test_activities_are_related_to_the_probes_of_the_subjects_who_perform_them(planted):
-    why = evaluate_study(planted)["why"]
+def test_activities_are_related_to_the_probes_of_the_subjects_who_perform_them(judged):
+    _, why = judged
     table = activity_probes_table(why)
     found = {tuple(row[:4]): row[5:] for row in table.rows}
     walk = next(row for row in why["contrasts"][0]["activities"] if row["activity"] == "walk")
