@@ -41,7 +41,7 @@ class Step:
         activity: The name, after smoothing.
         probability: What is behind it: the network's probability, or the smoothing's.
         probability_K: float32 (activities,), the same for all activities, in the model's order.
-        latency_ms: From when the samples were handed over to the decision.
+        latency_ms: From when its last samples came to the decision.
     """
 
     start_s: float
@@ -108,7 +108,7 @@ class ActivityStream:
         self._windows: _Windows | None = None
         self._doubted: list[NDArray[np.float64]] | None = []  # samples of the first window; None once they were judged
 
-    def push(self, signal_TC: Any, time_s: Any = None) -> list[Step]:
+    def push(self, signal_TC: Any, time_s: Any = None, arrived: float | None = None) -> list[Step]:
         """Take samples and return the decisions that they complete.
 
         Args:
@@ -116,12 +116,13 @@ class ActivityStream:
                 where a value is missing.
             time_s: Seconds (samples,), with jitter, repetitions and holes; None where the samples are evenly spaced.
                 Either all pushes of a stream have times or none has.
+            arrived: When the samples came, by ``time.perf_counter``, from which latency counts; now when None.
 
         Raises:
             UsageError: The shape is not the model's, or the units look wrong.
             DataError: The clock is more than 30 % off the stated rate.
         """
-        clock = time.perf_counter()
+        clock = time.perf_counter() if arrived is None else arrived
         signal_TC = np.asarray(signal_TC, np.float64)
         inputs = self.model.facts.inputs
         if signal_TC.ndim != 2 or signal_TC.shape[1] != len(inputs):
@@ -131,12 +132,12 @@ class ActivityStream:
         signal_TC = signal_TC * self._factor_C
         times = None if time_s is None else np.asarray(time_s, np.float64)
         steps: list[Step] = []
-        for arrived in self._arrivals.push(signal_TC, times):
-            if arrived.is_new or self._windows is None:
-                self._windows = _Windows(Segment(self.model.facts, self.rate_hz, float(arrived.time_s[0])))
+        for part in self._arrivals.push(signal_TC, times):
+            if part.is_new or self._windows is None:
+                self._windows = _Windows(Segment(self.model.facts, self.rate_hz, float(part.time_s[0])))
                 self._smoothing.begin()
-            self._check_units(arrived.signal_TC)
-            made_TC = self._windows.segment.push(arrived.time_s, arrived.signal_TC)
+            self._check_units(part.signal_TC)
+            made_TC = self._windows.segment.push(part.time_s, part.signal_TC)
             steps += self._decided(self._windows, made_TC, clock)
         return steps
 

@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 
+import har
 from har.datasets.card import Card
+from har.deploy.windows import Windows
+from har.evaluation.counts import count
+from har.evaluation.scores import summary
+from har.files import write_json
 from har.learners.base import Learner
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.cnn import CNN
+from har.learners.heads import Head
 from har.learners.initialise import initialise
 from har.norms.plan import NormPlan
 from har.windows.prepare import open_store
@@ -29,6 +36,7 @@ def made_run(
     *,
     learner: Learner = SMALL,
     plan: NormPlan = NormPlan(),  # noqa: B008
+    head: Head = Head(),  # noqa: B008
     window_s: float = 2.0,
     step_s: float = 0.5,
     subjects: dict[str, list[str]] | None = None,
@@ -40,7 +48,7 @@ def made_run(
     mean_C, variance_C = torch.from_numpy(signal_TC.mean(0)), torch.from_numpy(signal_TC.var(0) + 1e-6)
     activities = [name for name in store.activities if name != store.null]
     features = learner.build(len(store.channels), samples, plan)
-    network = Classifier(InputScaling("channel", mean_C, variance_C, store.channels), features, len(activities))
+    network = Classifier(InputScaling("channel", mean_C, variance_C, store.channels), features, len(activities), head)
     initialise(network, 0)
     with torch.no_grad():
         for _ in range(3):  # statistics of norms
@@ -49,10 +57,11 @@ def made_run(
         for parameter in network.parameters():
             if parameter.ndim == 1:
                 parameter.add_(0.1 * torch.randn_like(parameter))
-    model = {
+    model: dict[str, Any] = {
         "learner": {"class": type(learner).__name__, **vars(learner)},
         "norm": dataclasses.asdict(plan),
         "scaling": "channel",
+        "head": dataclasses.asdict(head),
     }
     recipe: dict[str, Any] = {
         "data_set": store.name,
@@ -83,6 +92,25 @@ def made_run(
     }
     (folder / "config.yaml").write_text(yaml.safe_dump({"data": data}))
     return folder
+
+
+def scored(run: Path, root: Path) -> Path:
+    """Write the scores of a made run, which a finished run has too."""
+    model, test = har.load(run), Windows.of_run(run, "test", str(root))
+    (probability_NK,) = test.probabilities([model.probabilities])
+    names = np.array(model.facts.activities, object)
+    starts_s = test.index.start / model.facts.rate_hz
+    columns = {
+        "recording": test.index.recording,
+        "start_s": starts_s,
+        "end_s": starts_s + model.facts.window_s,
+        "subject": test.subject_N,
+        "truth": names[test.index.label],
+        "prediction": names[probability_NK.argmax(1)],
+        **{f"probability:{name}": probability_NK[:, k] for k, name in enumerate(names)},
+    }
+    write_json(run / "scores.json", summary(count(pd.DataFrame(columns))))
+    return run
 
 
 def prepared(card: Card, root: Path, **options: Any) -> Store:

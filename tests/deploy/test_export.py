@@ -1,0 +1,207 @@
+"""`har export`: every file gives the checkpoint's probabilities and says what it must be fed."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import har
+from har.__main__ import main
+from har.deploy import export as exporting
+from har.deploy.export import LIMIT, export
+from har.deploy.formats import exported, save_onnx
+from har.deploy.networks import classifier_of, open_network
+from har.errors import RunError, UsageError
+from har.learners.heads import Head
+from har.learners.registry import FITTED_LEARNERS, LEARNERS
+from har.norms.plan import NormPlan
+from tests.deploy.made import made_run, scored
+from tests.learners.small import small
+
+
+@pytest.fixture(scope="module")
+def root(spar):
+    return spar.folder.parents[1]
+
+
+@pytest.fixture(scope="module")
+def shipped(spar, root, tmp_path_factory):
+    """An exported run, in a folder of its own among the folds of a variant."""
+    place = tmp_path_factory.mktemp("a study, with ä") / "every" / "subject-1" / "repeat-0"
+    made_run(place, spar, plan=NormPlan("batch", "input_every", "post"), root=root)
+    other = made_run(place.parents[1] / "subject-2" / "repeat-0", spar, root=root, subjects={"test": ["2"]})
+    scored(other, root)
+    return export(scored(place, root))
+
+
+def test_every_file_gives_the_checkpoints_probabilities_for_any_number_of_windows(shipped):
+    run = shipped.folder.parent
+    random = np.random.default_rng(0)
+    for windows in (1, 3, 64):
+        x_NTC = random.normal(0, 5, (windows, 100, 6)).astype(np.float32)
+        with torch.inference_mode():
+            expected_NK = torch.softmax(classifier_of(run)(torch.from_numpy(x_NTC)), 1).numpy()
+        for name in ("model.onnx", "model.pt2"):
+            np.testing.assert_allclose(open_network(shipped.folder / name)[1](x_NTC), expected_NK, atol=1e-5)
+        in_8_bits = open_network(shipped.folder / "model-int8.onnx")[1](x_NTC)
+        assert in_8_bits.shape == expected_NK.shape
+        np.testing.assert_allclose(in_8_bits.sum(1), 1, atol=1e-5)
+    content = json.loads((shipped.folder / "deploy.json").read_text())
+    assert content["parity"]["test_windows"] > 1000
+    assert all(content["parity"]["largest_difference"][name] < 1e-5 for name in ("model.onnx", "model.pt2"))
+    assert content["int8"]["method"] == "static"
+    assert content["multiply_adds"] == 8 * 96 * 6 * 5 + 8 * 20 * 8 * 5 + 8 * 7
+    assert set(content["cost"]) == {"best.ckpt", "model.onnx", "model.pt2", "model-int8.onnx"}
+    sizes = {name: cost["bytes"] for name, cost in content["cost"].items() if name.startswith("model")}
+    assert sizes == {name: (shipped.folder / name).stat().st_size for name in sizes}
+    assert all(cost["single_ms"] > 0 for cost in content["cost"].values())
+
+
+def test_the_facts_inside_are_the_runs_and_norms_are_folded(shipped, spar):
+    run = shipped.folder.parent
+    facts, _ = open_network(run)
+    for name in ("model.onnx", "model.pt2", "model-int8.onnx"):
+        assert open_network(shipped.folder / name)[0] == facts
+    model = onnx.load(shipped.folder / "model.onnx")
+    inside = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "har"))
+    assert inside["activities"] == spar.activities
+    first = inside["preparation"]["channels"][0]
+    assert (first["name"], first["unit"]) == ("acc_x", "m/s²")
+    assert (inside["rate_hz"], inside["samples"], inside["step_s"]) == (50.0, 100, 0.5)
+    assert inside["hashes"]["data"] == spar.sha256
+    assert {"config", "split", "checkpoint"} < set(inside["hashes"])
+    kinds = {node.op_type for node in model.graph.node}
+    assert "BatchNormalization" not in kinds
+    assert {"Conv", "Softmax"} <= kinds
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "windows"
+
+
+def test_no_file_names_a_place_of_this_machine(shipped):
+    places = [str(Path(har.__file__).parent).encode(), str(shipped.folder).encode(), sys.prefix.encode()]
+    for name in shipped.files:
+        content = (shipped.folder / name).read_bytes()
+        if name.endswith(".pt2"):
+            with zipfile.ZipFile(shipped.folder / name) as archive:
+                content = b"".join(archive.read(member) for member in archive.namelist())
+        assert not [place for place in places if place in content], name
+
+
+def test_the_card_tells_data_protocol_scores_and_limits(shipped, spar):
+    card = (shipped.folder / "model-card.md").read_text()
+    for text in (
+        "windows of 2 s every 0.5 s",
+        "BSD-3-Clause",
+        "tested on 1 (1)",
+        "One test subject: there is no interval",
+        "2 subjects together, with 95 % intervals",
+        "| acc_x   | m/s²",
+        "ONNX, 8 bits (static)",
+        "Not for decisions about a person's health",
+    ):
+        assert text in card
+    assert all(f"| {activity}" in card for activity in spar.activities)
+    assert max(map(len, card.split("\n"))) < 2000
+
+
+def test_an_onnx_model_is_used_without_torch(shipped, spar):
+    signal_TC = np.array(spar.signal_TC[:1000])
+    expected = har.load(shipped.folder.parent).predict(signal_TC, rate_hz=100, streaming=True)
+    np.save(shipped.folder.parent / "signal.npy", signal_TC)
+    code = (
+        "import sys, numpy, har\nmodel = har.load(sys.argv[1])\n"
+        "found = model.predict(numpy.load(sys.argv[2]), rate_hz=100, streaming=True)\n"
+        "print(found.iloc[0].to_json())\nprint([n for n in ('torch', 'pytorch_lightning', 'onnx') if n in sys.modules])"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        str(shipped.folder / "model.onnx"),
+        str(shipped.folder.parent / "signal.npy"),
+    ]
+    found, loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert loaded == "[]"
+    row = json.loads(found)
+    assert row["activity"] == expected["activity"][0]
+    for name in spar.activities:
+        assert row[f"probability:{name}"] == pytest.approx(float(expected[f"probability:{name}"][0]), abs=1e-5)
+
+
+def test_a_file_that_differs_is_refused_and_nothing_is_written(run, root, monkeypatch, tmp_path):
+    scored(run, root)
+
+    def perturbed(path):
+        facts, network = open_network(path)
+        return facts, lambda x_NTC: network(x_NTC * (1.01 if path.suffix == ".onnx" else 1))
+
+    monkeypatch.setattr(exporting, "open_network", perturbed)
+    with pytest.raises(RunError, match=r"model.onnx differs from the checkpoint by up to .* 0.0001 is allowed"):
+        export(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert LIMIT == 1e-4
+
+
+def test_what_cannot_be_exported_says_why(run, root, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="holds no run"):
+        export(tmp_path)
+    record = json.loads((run / "run.json").read_text())
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    (changed / "checkpoints").symlink_to(run / "checkpoints")
+    (changed / "config.yaml").write_text((run / "config.yaml").read_text())
+    for change, message in (
+        ({"status": "running"}, "is not finished"),
+        ({"hashes": {**record["hashes"], "data": "f" * 64}}, "is not the store"),
+    ):
+        (changed / "run.json").write_text(json.dumps({**record, **change}))
+        with pytest.raises(UsageError, match=message):
+            export(changed)
+    (changed / "run.json").write_text(json.dumps(record))
+    (changed / "checkpoints").unlink()
+    with pytest.raises(UsageError, match="no network in it"):
+        export(changed)
+
+    network = classifier_of(run)
+    network.features.forward = lambda x_NTC: x_NTC.mean(1) if float(x_NTC.sum()) > 0 else x_NTC.sum(1)
+    with pytest.raises(UsageError, match="CNNFeatures cannot be exported: "):
+        exported(network, 100, 6)
+
+
+QUICK = ("DeepConvLSTM", "HandCrafted")
+EVERY = [
+    pytest.param(learner, head, id=f"{learner.__name__}-{head.kind}", marks=[] if is_quick else pytest.mark.slow)
+    for learners, heads in ((LEARNERS, [Head()]), (FITTED_LEARNERS, [Head("ridge"), Head("boosted_trees")]))
+    for learner in learners
+    for head in heads
+    for is_quick in [learner.__name__ in QUICK and head.kind != "ridge"]
+]
+
+
+@pytest.mark.parametrize(("learner", "head"), EVERY)
+def test_every_learner_and_head_becomes_one_onnx_file(learner, head, spar, root, tmp_path):
+    made_run(tmp_path / "run", spar, learner=small(learner), head=head, plan=NormPlan(placement="none"), root=root)
+    facts, expected = open_network(tmp_path / "run")
+    save_onnx(exported(classifier_of(tmp_path / "run"), facts.samples, 6), facts, tmp_path / "model.onnx")
+    _, found = open_network(tmp_path / "model.onnx")
+    for windows in (1, 5):
+        x_NTC = np.random.default_rng(windows).normal(0, 5, (windows, facts.samples, 6)).astype(np.float32)
+        np.testing.assert_allclose(found(x_NTC), expected(x_NTC), atol=1e-4)
+
+
+def test_the_command_says_what_was_written(run, root, tmp_path, capsys):
+    scored(run, root)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("kept")
+    assert main(["export", str(run), "--out", str(tmp_path / "out"), "--root", str(root)]) == 0
+    out = capsys.readouterr()
+    assert out.err == ""
+    assert "windows of the test subjects" in out.out
+    names = {"mine.txt", "model.onnx", "model.pt2", "model-int8.onnx", "deploy.json", "model-card.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert main(["export", str(tmp_path)]) == 2
