@@ -18,7 +18,7 @@ _LINES = {  # setting and a usual value: what it is
     "data.folds loso|kfold|FILE": "who tests; data.fold subject-3 names one fold",
     "data.validation_subjects 2": "training subjects that choose the step instead",
     "data.batch_size 64": "windows of a step",
-    "model.learner CNN": "feature learner: docs/learners.md",
+    "model.learner CNN": "feature learner: docs/learners.md; settings of steps do nothing to one fitted at once",
     "model.head.kind softmax": "trained with the features, or fitted on them: linear_svm, ridge, boosted_trees",
     "model.norm.placement every": "none, input_scalar, input, first, every, last, input_every, or [0, 2]",
     "model.norm.order pre": "pre or post activation",

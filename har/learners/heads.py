@@ -184,9 +184,9 @@ class Head:
         mean_D, scale_D = _moments(material.features_ND, self.option("standardise"))
         own_NK = np.where(material.label_N[:, None] == np.arange(material.activities), 1.0, -1.0)
         own_NK = own_NK[:, 1:] if material.activities == 2 else own_NK
+        centre_D = (material.features_ND.mean(0, dtype=np.float64) - mean_D) / scale_D
         for alpha, weight_DK in ridge_weights(material.features_ND, own_NK, self.tried, scale_D):
-            centre_D = material.features_ND.mean(0, dtype=np.float64)
-            bias_K = own_NK.mean(0) - ((centre_D - mean_D) / scale_D) @ weight_DK
+            bias_K = own_NK.mean(0) - centre_D @ weight_DK
             yield Candidate({"alpha": alpha}, _linear(weight_DK.T, bias_K, mean_D, scale_D))
 
     def _boosted(self, material: Material, seed: int) -> Iterator[Candidate]:
@@ -257,7 +257,8 @@ def _moments(
     features = x_ND.shape[1]
     if not standardise:
         return np.zeros(features), np.ones(features)
-    deviation_D = x_ND.std(0, dtype=np.float64)
+    blocks = [x_ND[:, first : first + _BLOCK] for first in range(0, features, _BLOCK)]
+    deviation_D = np.concatenate([x_NB.std(0, dtype=np.float64) for x_NB in blocks])
     constant_D = x_ND.max(0) == x_ND.min(0)
     return x_ND.mean(0, dtype=np.float64), np.where(constant_D, 1.0, deviation_D)
 

@@ -38,7 +38,8 @@ class HarModule(pl.LightningModule):
     seed and of their names. Dropout of step t is a function of the seed and t, so a resumed run draws the same.
 
     Args:
-        learner: The feature learner and its settings.
+        learner: The feature learner and its settings. One that is fitted at once takes no steps: settings of steps (the
+            learning rate, the optimisation, the augmentation, the trainer's) have no effect on it.
         norm: Which norm stands where.
         scaling: Fixed input scaling fitted on the training subjects: ``none``, ``scalar`` or ``channel``.
         learning_rate: The optimiser's learning rate; the largest one where a schedule changes it.
@@ -51,9 +52,6 @@ class HarModule(pl.LightningModule):
         optimisation: Optimiser, schedule, smoothing and weights of the loss, averaging of weights.
         augmentation: Random changes of the training windows.
         head: What stands behind the features: a linear layer trained with them, or a classifier fitted at once.
-
-    A learner that is fitted at once (`har.learners.fitted`) takes no steps: the learning rate, the optimisation, the
-    augmentation and whatever else is about steps have no effect on it.
     """
 
     network: Classifier
