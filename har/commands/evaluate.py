@@ -16,6 +16,7 @@ har evaluate runs/bn-placement/spar
 har evaluate runs/bn-placement/spar/every/subject-1/repeat-0
 har evaluate runs/bn-placement/spar/every/subject-1/repeat-0 --policy union --json
 har evaluate runs/bn-placement/spar/every/subject-1/repeat-0 --html
+har evaluate runs/bn-placement/spar/every/subject-1/repeat-0 --smooth hmm majority5
 har evaluate predictions.parquet --out scores
 har evaluate runs/bn-placement
 har evaluate runs/bn-placement/spar runs/bn-placement/hapt runs/bn-placement/pamap2 --out across
@@ -54,6 +55,14 @@ def main(args: list[str]) -> int:
         "--out", type=Path, metavar="FOLDER", help="where scores.json and scores.csv go, or across.json"
     )
     parser.add_argument(
+        "--smooth",
+        nargs="+",
+        default=[],
+        metavar="HOW",
+        help="score smoothed decisions too, beside the raw ones: hmm, hmm-causal or a majority such as majority5; for a"
+        " run (a study lists them with its inferences, such as running+hmm)",
+    )
+    parser.add_argument(
         "--html", action="store_true", help="write scores.html too, the page of a run or of a predictions file"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -64,6 +73,11 @@ def main(args: list[str]) -> int:
         raise UsageError(
             "--html is for one run or predictions file.", "The page of a study is written by: har report STUDY"
         )
+    if options.smooth and (studies or path.is_file()):
+        raise UsageError(
+            "--smooth is for one run.",
+            "A study gets smoothed decisions, without training anew, where its inferences list them (running+hmm).",
+        )
     if (path / "study.json").is_file() and not several:
         if options.out is not None:
             raise UsageError("--out is not for a study: its scores stand in its folder.", "Leave --out away.")
@@ -72,10 +86,10 @@ def main(args: list[str]) -> int:
         _expect_folder(options.out)
     if studies:
         return _across(options.paths, options.policy, options.out, as_json=options.json)
-    return _run(path, options.policy, options.out, as_json=options.json, as_html=options.html)
+    return _run(path, options.policy, options.out, options.smooth, as_json=options.json, as_html=options.html)
 
 
-def _run(path: Path, policy: str, out: Path | None, *, as_json: bool, as_html: bool) -> int:
+def _run(path: Path, policy: str, out: Path | None, smooth: list[str], *, as_json: bool, as_html: bool) -> int:
     """Score one run, or one predictions file that stands alone."""
     from har.evaluation.scorecard import inferences_table, scorecard, scores_csv
     from har.evaluation.scores import inferences_of, score_file, score_run, scores_file
@@ -86,7 +100,8 @@ def _run(path: Path, policy: str, out: Path | None, *, as_json: bool, as_html: b
         _expect_run(path)
         scores, folder = score_run(path, policy, write=False), out or path
         missing = _missing(path)
-        others = {name: score_run(path, policy, inference=name, write=False) for name in inferences_of(path)[1:]}
+        names = [name for base in inferences_of(path) for name in _with_smoothed(base, smooth)][1:]
+        others = {name: score_run(path, policy, inference=name, write=False) for name in names}
     else:
         scores, folder = score_file(path, policy), out or path.parent
     write_json(folder / "scores.json", scores)
@@ -105,6 +120,13 @@ def _run(path: Path, policy: str, out: Path | None, *, as_json: bool, as_html: b
     more += f", {folder / 'scores.html'}" if as_html else ""
     print(f"\nwritten: {folder / 'scores.json'}, {folder / 'scores.csv'}{more}")
     return 0
+
+
+def _with_smoothed(inference: str, smooth: list[str]) -> list[str]:
+    """Return an inference, and the names of its smoothed decisions behind it."""
+    from har.evaluation.smoothing import check_smoothing
+
+    return [inference, *(f"{inference}+{check_smoothing(how)}" for how in dict.fromkeys(smooth))]
 
 
 def _write_page(path: Path, folder: Path, scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> None:

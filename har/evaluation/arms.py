@@ -14,6 +14,8 @@ RUNNING = "running"  # the inference that every run has
 _TARGET = "target"  # how the inferences begin that use data of the test subject
 _CHANGED = ("turned", "without")  # how the parts of names begin that change the device at use
 _PERSONAL = "personal"  # how the inferences begin that use labels of the test subject
+HMM, CAUSAL = "hmm", "hmm-causal"  # how the names of smoothed decisions end, or as MAJORITY
+MAJORITY = re.compile(r"majority([1-9]\d*)")
 INDUCTIVE, TRANSDUCTIVE, PERSONAL, CHANGED = KINDS = ("inductive", "transductive", "personal", "changed")
 
 
@@ -37,6 +39,13 @@ def arms(variants: Iterable[str], inferences: Iterable[str]) -> list[str]:
 def inferences_of(study: Mapping[str, Any]) -> list[str]:
     """Return the inferences of a study; those from before there was a choice have one."""
     return list(study.get("inferences", [RUNNING]))
+
+
+def smoothing_of(inference: str) -> tuple[str, str]:
+    """Return whose decisions a name smooths, and how: ``target+hmm`` is of ``target``, ``hmm``; else how is ""."""
+    base, plus, smoothing = inference.rpartition("+")
+    known = plus and (smoothing in (HMM, CAUSAL) or MAJORITY.fullmatch(smoothing))
+    return (base, smoothing) if known else (inference, "")
 
 
 def kind_of(name: str) -> str:
@@ -65,4 +74,5 @@ def remark(name: str) -> str:
         PERSONAL: "It is personalised: labelled windows of the test subject are used, which nothing is scored on.",
     }
     adapted = "It is transductive: unlabelled windows of the test subject are used." if is_transductive(name) else ""
-    return f"{adapted} {remarks.get(kind_of(name), '')}".strip()
+    smoothed = "Decisions are smoothed over neighbouring windows." if smoothing_of(parts_of(name)[1])[1] else ""
+    return " ".join(filter(None, (adapted, remarks.get(kind_of(name)), smoothed)))

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from har.errors import DataError, unknown
-from har.evaluation.arms import RUNNING
+from har.evaluation.arms import HMM, RUNNING, smoothing_of
 from har.evaluation.calibration import calibration
 from har.evaluation.counts import Counts, count
 from har.evaluation.event_scores import event_notes, event_scores
@@ -36,6 +36,7 @@ from har.evaluation.measures import (
 )
 from har.evaluation.predictions import check_against_truth, predictions_file, read_predictions, read_truth
 from har.evaluation.resampling import activity_intervals
+from har.evaluation.smoothing import read_chain, smoothed
 from har.files import write_json
 
 PREDICTIONS = predictions_file(RUNNING)
@@ -207,7 +208,7 @@ def read_run(folder: Path, inference: str = RUNNING) -> tuple[pd.DataFrame, pd.D
 
     Args:
         folder: The run's folder.
-        inference: Whose predictions.
+        inference: Whose predictions; with a smoothing behind it, such as ``running+hmm``, smoothed ones of that.
 
     Returns:
         Predictions and truth, as `har.evaluation.predictions` returns them.
@@ -215,10 +216,14 @@ def read_run(folder: Path, inference: str = RUNNING) -> tuple[pd.DataFrame, pd.D
     Raises:
         DataError: When a file is missing, damaged or at odds with the other, or there are no windows.
     """
-    path = folder / predictions_file(inference)
+    base, smoothing = smoothing_of(inference)
+    path = folder / predictions_file(base)
     predictions = _with_windows(path, read_predictions(path))
     truth = read_truth(folder / TRUTH)
     check_against_truth(predictions, truth, path)
+    if smoothing:
+        chain = read_chain(folder) if smoothing.startswith(HMM) else None
+        predictions = smoothed(path, predictions, smoothing, chain)
     return predictions, truth
 
 

@@ -12,6 +12,7 @@
     contrasts:
       - {a: every, b: input, primary: true}
     inferences: [running, population]        # optional; then a contrast may also name every@population
+                                             # with running+hmm in it, smoothed decisions are scored too
     short: [input, every]                    # optional: variants of the short form, and the contrasts among them
     data_sets: {hapt: {data.window_s: 2.56}} # optional: overrides of the base on that data set, or a file of them
     tune: {key: model.learning_rate, grid: [0.0003, 0.001, 0.003], inner_folds: 2}
@@ -29,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from har.errors import UsageError, candidates
-from har.evaluation.arms import RUNNING, arms
+from har.evaluation.arms import RUNNING, arms, smoothing_of
+from har.evaluation.smoothing import check_smoothing
 from har.norms.inferences import check
 from har.strict_yaml import read_yaml
 from har.study.declared import (
@@ -236,10 +238,21 @@ class _Reading:
             self.problems.append(f"inferences is {given!r}; it must be a list of names such as [running, population].")
             return (RUNNING,)
         try:
-            check(given)
+            check([name for name in given if not smoothing_of(name)[1]])
+            self._smoothings(given)
         except UsageError as error:
             self.problems.append(f"{error.what} {error.hint}")
         return tuple(given)
+
+    def _smoothings(self, given: list[str]) -> None:
+        for name in given:
+            base, smoothing = smoothing_of(name)
+            if smoothing:
+                check_smoothing(smoothing)
+            if smoothing and base not in given:
+                self.problems.append(f"inferences: {name!r} smooths {base!r}, which must be in the list beside it.")
+            if smoothing and given.count(name) > 1:
+                self.problems.append(f"inferences: {name!r} stands there twice.")
 
     def _contrasts(self, arms: list[str]) -> tuple[Contrast, ...]:
         given = self.value.get("contrasts", [])

@@ -14,6 +14,7 @@ from typing import Any
 
 from har.datasets.registry import card_names, get_card
 from har.errors import UsageError, unknown
+from har.evaluation.arms import smoothing_of
 from har.files import runs_root
 from har.study.declared import Study, Tune, is_safe_name, override_problem, own_name, set_by_variant
 from har.study.runs import Place, PlannedRun, fill, run_folder, run_seed
@@ -173,7 +174,7 @@ def _configs(study: Study, options: Options, overrides: Mapping[str, Any]) -> di
 
     protocol = study.protocol
     common: dict[str, Any] = {**overrides, "name": study.name, "threads": 1, "data.folds": protocol.folds}
-    common["inferences"] = list(study.inferences)
+    common["inferences"] = [name for name in study.inferences if not smoothing_of(name)[1]]  # evaluation smooths
     optional = {
         "data.fold_count": protocol.fold_count,
         "data.validation_subjects": protocol.validation_subjects,

@@ -194,7 +194,7 @@ def clear(run: PlannedRun, state: State) -> None:
 
 def _is_early(name: str) -> bool:
     """Return whether a file is one of those that a run writes before its record."""
-    return name in {".lock", "config.yaml", "fold.json"} or name.endswith(".part")
+    return name in {".lock", "config.yaml", "fold.json", "transitions.json"} or name.endswith(".part")
 
 
 def _changed(run: PlannedRun, differing: Sequence[str]) -> UsageError:

@@ -14,6 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from har.errors import DivergenceError, HarError, UsageError
+from har.evaluation.smoothing import TRANSITIONS
 from har.files import write_json, write_text
 from har.norms.base import skipped_updates
 from har.training import provenance
@@ -22,6 +23,7 @@ from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
 from har.training.possible import require_possible
 from har.training.record import read_run, record_of
+from har.windows.transitions import transition_record
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,10 @@ def _require_same(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _write_inputs(folder: Path, config: dict[str, Any], data: HarDataModule) -> None:
-    """Save the configuration, which runs again as it is, and the fold."""
+    """Save the configuration, which runs again as it is, the fold, and what follows what in its training labels."""
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     write_json(folder / "fold.json", data.fold.record())
+    write_json(folder / TRANSITIONS, transition_record(data.train, data.spec.step_s, data.store.rate_hz))
 
 
 def _told(warnings: list[str]) -> list[str]:

@@ -275,13 +275,13 @@ def test_one_job_per_core_is_the_default():
 
 def test_a_study_of_inferences_trains_once_and_shows_what_uses_the_test_subject_apart(data_root, tmp_path, capsys):
     contrasts = [{"a": "every@population", "b": "every", "primary": True}, {"a": "every@target", "b": "every"}]
-    study = write_study(
-        tmp_path / "study", [fold("1")], inferences=["running", "population", "target"], contrasts=contrasts
-    )
+    inferences = ["running", "running+hmm", "population", "target"]
+    study = write_study(tmp_path / "study", [fold("1")], inferences=inferences, contrasts=contrasts)
     assert main(["study", str(study), "--root", str(data_root), "--runs", str(tmp_path / "runs"), "--jobs", "1"]) == 0
     out, _ = capsys.readouterr()
     plain, apart = out.split("(transductive):\n")
     assert "| every@population" in plain
+    assert "| every@running+hmm" in plain  # beside what it smooths
     assert "| every@target" in apart
     assert "| every@target" not in plain
     assert "every@target" in apart.split("Primary: ")[1]  # its verdict too

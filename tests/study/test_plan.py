@@ -274,9 +274,9 @@ def test_other_folds_than_before_are_refused(plan, tmp_path, data_root):
 
 
 def test_every_run_predicts_with_the_inferences_of_the_study(data_root, tmp_path):
-    study = load_study(write_study(tmp_path / "study", inferences=["running", "population"]))
+    study = load_study(write_study(tmp_path / "study", inferences=["running", "population", "running+hmm"]))
     plan = make_plan(study, Options(root=data_root))
-    assert all(run.config["inferences"] == ["running", "population"] for run in plan.runs)
-    assert record(plan)["inferences"] == ["running", "population"]
+    assert all(run.config["inferences"] == ["running", "population"] for run in plan.runs)  # evaluation smooths
+    assert record(plan)["inferences"] == ["running", "population", "running+hmm"]
     with pytest.raises(UsageError, match="is set by the study itself"):
         make_plan(study, Options(root=data_root, overrides={"inferences": ["running"]}))

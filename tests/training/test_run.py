@@ -27,6 +27,7 @@ RUN_FILES = {
     "run.json",
     "config.yaml",
     "fold.json",
+    "transitions.json",
     "metrics.jsonl",
     "checkpoints/best.ckpt",
     "checkpoints/last.ckpt",
