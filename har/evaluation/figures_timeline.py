@@ -19,7 +19,7 @@ _FAMILIES = {  # of an event that is not there at all, one torn or joined, one t
 }
 _HATCHES = ("", "////", "----", "xxxx")  # from the ninth activity on colours come again; dots would take 180 kB each
 _NAMED = 12  # activities; more have their names in spans and in the table
-_LETTER = 0.011  # of the width of the axis
+_LETTER = 0.019  # of the width of the axis
 
 
 def timeline_figure(name: str, strips: Mapping[str, Sequence[Stretch]], activities: Sequence[str]) -> str:
@@ -56,9 +56,7 @@ def timeline_figure(name: str, strips: Mapping[str, Sequence[Stretch]], activiti
         axes.margins(x=0.01)
         _legend(figure, axes, activities)
 
-    return draw_svg(
-        name, (1.25 * WIDTH_IN, 1.7 + 0.5 * len(strips) + 0.17 * -(-min(len(activities), _NAMED) // 3)), draw
-    )
+    return draw_svg(name, (WIDTH_IN, 1.7 + 0.5 * len(strips) + 0.17 * -(-min(len(activities), _NAMED) // 2)), draw)
 
 
 def _row(
@@ -75,7 +73,7 @@ def _row(
     for start_s, end_s, activity in merged:
         if activity and end_s - start_s > _LETTER * seconds * (len(activity) + 1):
             middle = (start_s + end_s) / 2
-            axes.text(middle, bottom + 0.4, activity, ha="center", va="center", fontsize=6.5, color=INK)
+            axes.text(middle, bottom + 0.4, activity, ha="center", va="center", fontsize=7.5, color=INK)
 
 
 def _errors(axes: Axes, bottom: float, found: Sequence[Stretch]) -> None:
@@ -99,12 +97,12 @@ def _merged(spans: Sequence[tuple[float, float, str]]) -> list[tuple[float, floa
 def _legend(figure: Figure, axes: Axes, activities: Sequence[str]) -> None:
     """Put the kinds of errors above the figure and the activities below it, where they are not too many to be read."""
     errors = [_patch(axes, name, colour) for name, (colour, _) in _FAMILIES.items()]
-    figure.legend(handles=errors, loc="outside upper left", ncols=3, fontsize=7.5, labelcolor=MUTED, borderpad=0)
+    figure.legend(handles=errors, loc="outside upper left", ncols=2, fontsize=8.5, labelcolor=MUTED, borderpad=0)
     if len(activities) <= _NAMED:
         own = [
             _patch(axes, short(name, 22), OKABE_ITO[k % len(OKABE_ITO)], 0.55, k) for k, name in enumerate(activities)
         ]
-        figure.legend(handles=own, loc="outside lower left", ncols=3, fontsize=7.5, labelcolor=MUTED, borderpad=0)
+        figure.legend(handles=own, loc="outside lower left", ncols=2, fontsize=8.5, labelcolor=MUTED, borderpad=0)
 
 
 def _patch(axes: Axes, name: str, colour: str, alpha: float = 1.0, place: int = 0) -> Any:

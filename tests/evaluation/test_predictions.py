@@ -130,6 +130,8 @@ def test_intervals_are_half_open_so_a_touching_stretch_does_not_count():
     check_against_truth(frame, truth, HERE)
     with pytest.raises(DataError, match="does not occur"):
         check_against_truth(frame.assign(truth="walk"), truth, HERE)
+    with pytest.raises(DataError, match="does not occur"):
+        check_against_truth(frame.assign(start_s=0.0, end_s=4.0), truth, HERE)
     check_against_truth(frame.assign(truth="walk", start_s=3.98), truth, HERE)
     check_against_truth(frame.assign(end_s=12.0), truth, HERE)
 
