@@ -251,6 +251,7 @@ def test_labels_of_the_test_subject_reach_neither_weights_nor_choice_nor_adaptat
         label_T[start:stop] = (label_T[start:stop] + 1) % 3
     label_T.flush()
     settings = {"inferences": ["running", "target"], "model.norm.placement": "every"}
+    settings |= {"model.optimisation.class_weights": "balanced"}
     folders = [
         run(resolve([], {**config, **settings}), tmp_path / name) for name, config in (("own", small), ("other", other))
     ]
