@@ -13,8 +13,8 @@ from har.training.cli import complete, full_help, parts, resolve
 
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
 SETTINGS = {
-    "data": "activities batch_size fold fold_count folds label_rule min_purity name null root shift_s "
-    "step_s train_subjects validation_subjects window_s",
+    "data": "activities batch_size fold fold_count folds label_rule min_purity name null root set_aside_s "
+    "shift_s step_s train_subjects validation_subjects window_s",
     "model": "adaptive_clipping augmentation head learner learning_rate norm optimisation precise_validation scaling "
     "weight_decay",
     "model.head": "kind options",
