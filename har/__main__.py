@@ -27,6 +27,10 @@ _GROUPS: dict[str, dict[str, str]] = {
         "evaluate": "F1 per activity of a run, a study or a predictions file",
         "report": "report.html, report.md and tables of a study",
     },
+    "ship": {
+        "export": "a run as ONNX and torch.export files, proved, with a model card",
+        "stream": "sensor samples in, activities out, as they come",
+    },
     "machine": {
         "doctor": "versions, threads, data found, disk, accelerators",
     },

@@ -8,7 +8,9 @@ gap does.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,17 +78,15 @@ class Arrivals:
         time_s, signal_TC = time_s[complete], signal_TC[complete]
         found = []
         resets = np.flatnonzero(np.diff(time_s, prepend=self._seen_s) < -RESET_S)
-        for time_part_s, part_TC in zip(np.split(time_s, resets), np.split(signal_TC, resets), strict=True):
-            if len(time_part_s) and time_part_s[0] - self._seen_s < -RESET_S:
+        for first, stop in _between(resets, len(time_s)):
+            if time_s[first] - self._seen_s < -RESET_S:
                 self.counts["clock_resets"] += 1
                 self._newest_s = -np.inf
-            found += self._advancing(time_part_s, part_TC)
+            found += self._advancing(time_s[first:stop], signal_TC[first:stop])
         return found
 
     def _advancing(self, time_s: NDArray[np.float64], signal_TC: NDArray[np.float64]) -> list[Arrived]:
         """Take the samples that advance the clock, cut at gaps, of samples between which it was not set anew."""
-        if len(time_s) == 0:
-            return []
         newest_s = np.maximum.accumulate(np.append(self._newest_s, time_s))
         before_s = newest_s[:-1]
         self.counts["duplicated"] += int(np.count_nonzero(time_s == before_s))
@@ -97,10 +97,9 @@ class Arrivals:
         self._check_rate(steps_s)
         begins = steps_s > self._limit_s
         self.counts["gaps"] += int(np.count_nonzero(begins & np.isfinite(steps_s)))
-        bounds = np.flatnonzero(begins)
         time_s, signal_TC = time_s[advances], signal_TC[advances]
-        parts = zip(np.split(time_s, bounds), np.split(signal_TC, bounds), strict=True)
-        return [Arrived(number > 0, *part) for number, part in enumerate(parts) if len(part[0])]
+        bounds = _between(np.flatnonzero(begins), len(time_s))
+        return [Arrived(bool(begins[first]), time_s[first:stop], signal_TC[first:stop]) for first, stop in bounds]
 
     def _check_rate(self, steps_s: NDArray[np.float64]) -> None:
         """Hold the usual step of the first samples against the stated rate."""
@@ -116,3 +115,9 @@ class Arrivals:
                 f"the samples' times show {shown_hz:.4g} Hz, not {self._rate_hz:g} Hz.",
                 "Give the sensor's rate with --rate-hz (rate_hz), and times in seconds.",
             )
+
+
+def _between(cuts: NDArray[np.int64], length: int) -> Iterator[tuple[int, int]]:
+    """Return the bounds of the parts that cuts make of so many samples; none is empty."""
+    bounds = sorted({0, *cuts.tolist(), length})
+    return itertools.pairwise(bounds)

@@ -141,10 +141,11 @@ class _Grid:
 
     def _filled(self, time_s: Array, signal_TC: Array) -> tuple[Array, Array]:
         """Put straight lines where samples are missing."""
-        step_s = np.diff(time_s)
-        parts = np.where(step_s > _HOLE_STEPS / self._rate_hz, np.rint(step_s * self._rate_hz), 1).astype(np.int64)
-        if parts.max(initial=1) == 1:
+        step_s = time_s[1:] - time_s[:-1]
+        longest_s = _HOLE_STEPS / self._rate_hz
+        if len(step_s) == 0 or step_s.max() <= longest_s:
             return time_s, signal_TC
+        parts = np.where(step_s > longest_s, np.rint(step_s * self._rate_hz), 1).astype(np.int64)
         row = np.repeat(np.arange(len(parts)), parts)
         share = (np.arange(len(row)) - np.repeat(np.cumsum(parts) - parts, parts)) / parts[row]
         lines_TC = signal_TC[row] + share[:, None] * (signal_TC[row + 1] - signal_TC[row])
@@ -170,13 +171,13 @@ def makima(time_s: Array, signal_TC: Array, at_s: Array, before: NDArray[np.int6
         at_s: float64 (instants,), between the first and the last sample.
         before: int (instants,), the last sample that is not behind each instant.
     """
-    step_s = np.diff(time_s)[:, None]
-    slope = np.pad(np.diff(signal_TC, axis=0) / step_s, ((2, 2), (0, 0)))
-    inner = slope[2:-2]
+    step_s = (time_s[1:] - time_s[:-1])[:, None]
+    slope = np.empty((len(time_s) + 3, signal_TC.shape[1]))
+    inner = np.divide(signal_TC[1:] - signal_TC[:-1], step_s, out=slope[2:-2])
     second, last = inner[min(1, len(inner) - 1)], inner[max(len(inner) - 2, 0)]
     slope[1], slope[-2] = 2 * inner[0] - second, 2 * inner[-1] - last
     slope[0], slope[-1] = 2 * slope[1] - inner[0], 2 * slope[-2] - inner[-1]
-    change, total = np.abs(np.diff(slope, axis=0)), np.abs(slope[1:] + slope[:-1])
+    change, total = np.abs(slope[1:] - slope[:-1]), np.abs(slope[1:] + slope[:-1])
     weight = change + total / 2
     left, right = weight[2:], weight[:-2]
     sum_TC = left + right
