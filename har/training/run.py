@@ -82,7 +82,7 @@ def _fit_and_judge(begun: Begun) -> dict[str, Any]:
     """Do what `_train_and_judge` does with a learner that is fitted at once."""
     clock = _ready(begun)
     fitted, chosen = fit_at_once(begun)
-    return {**judge(begun, fitted), **chosen, **_about(time.monotonic() - clock)}
+    return {**judge(begun, fitted), "at_once": True, **chosen, **_about(time.monotonic() - clock)}
 
 
 def _train_and_judge(begun: Begun) -> dict[str, Any]:

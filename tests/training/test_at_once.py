@@ -73,6 +73,7 @@ def test_a_run_leaves_what_any_run_leaves_and_predicts_the_same_from_its_tensors
     assert files == RUN_FILES - {"checkpoints/last.ckpt"}  # there is nothing in the middle of it to go on from
     record = read_run(folder)
     assert record["status"] == "done"
+    assert record["at_once"] is True
     tried = record["head"]["tried"]
     lines = read_metrics(folder / "metrics.jsonl")
     assert [line["step"] for line in lines] == list(range(1, len(tried) + 1))
