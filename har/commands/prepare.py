@@ -13,9 +13,10 @@ from har.commands.parser import CommandParser
 from har.datasets.card import Card
 from har.datasets.recipe import Gravity, Recipe
 from har.datasets.registry import find_card
-from har.errors import DataError, disk_failure
+from har.errors import DataError, UsageError, disk_failure
 from har.files import data_root
 from har.windows.account import COUNTED
+from har.windows.joined import is_joining, join, read_joining
 from har.windows.prepare import is_prepared, prepare, store_folder
 from har.windows.store import read_manifest
 
@@ -23,6 +24,7 @@ _EXAMPLES = """\
 har prepare spar
 har prepare spar --rate-hz 25 --sensors accelerometer --gravity causal --as spar-live
 har prepare spar --source ~/Downloads/watch_dataset.npy
+har prepare configs/joined/hapt-and-usc-had.yaml
 har prepare my-card.yaml --source ~/recordings --root /data/har"""
 _GRAVITY = ("zero-phase", "causal", "none")
 _NAMED = 5  # files that were not read
@@ -53,6 +55,8 @@ def main(args: list[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Prepare a data set, or say that it is prepared."""
+    if is_joining(Path(options.data_set)):
+        return _join(Path(options.data_set), options)
     card = find_card(options.data_set)
     recipe = _recipe(card.preparation, options)
     name = options.name or card.name
@@ -76,6 +80,28 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _join(path: Path, options: argparse.Namespace) -> int:
+    """Put prepared data sets together."""
+    given = [key for key, value in vars(options).items() if value and key not in {"data_set", "root", "jobs"}]
+    if given:
+        option = "as" if given[0] == "name" else given[0].replace("_", "-")
+        raise UsageError(
+            f"--{option} has no meaning for {path}, which joins stores that are prepared.",
+            "Prepare these with it, under names of their own, and name them in the file.",
+        )
+    with termination_as_interrupt():
+        store = join(read_joining(path), options.root)
+    manifest, _ = read_manifest(store)
+    counts, rate_hz = manifest["counts"], manifest["preparation"]["rate_hz"]
+    print(
+        f"{manifest['name']}: {' and '.join(one['store'] for one in manifest['joined'])}, {counts['recordings']} "
+        f"recordings of {len(manifest['subjects'])} subjects, {counts['rows'] / rate_hz / 3600:.2f} h at {rate_hz:g} "
+        f"Hz, {counts['unlabelled_rows'] / counts['rows']:.0%} of it without a shared activity."
+    )
+    print(f"Folds: {', '.join(manifest['splits'])} (data.folds).\nStore: {store}")
+    return 0
+
+
 def _warn_of_unread(store: Path, source: str | None) -> None:
     """Say which files of a person's own folder were not read: a name written otherwise loses a recording."""
     names = read_manifest(store)[0]["done"].get("unread_files")
@@ -91,7 +117,8 @@ def _warn_of_unread(store: Path, source: str | None) -> None:
 def _parse(args: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser("prepare", "Verify a data set's source, convert it to SI units, write its store.", _EXAMPLES)
-    parser.add_argument("data_set", metavar="NAME|CARD.yaml", help="a built-in data set, or the file of a card")
+    what = "a built-in data set, the file of a card, or one that joins stores"
+    parser.add_argument("data_set", metavar="NAME|CARD.yaml", help=what)
     parser.add_argument("--source", metavar="PATH", help="the raw data: a folder, or the official archive")
     parser.add_argument("--download", action="store_true", help="download the raw data where they are not here")
     parser.add_root()

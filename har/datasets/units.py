@@ -20,6 +20,8 @@ SI: dict[str, tuple[str, float]] = {
     "µT": ("µT", 1.0),
     "uT": ("µT", 1.0),
     "mV": ("V", 0.001),
+    "V": ("V", 1.0),
+    "Hz": ("Hz", 1.0),
     "°": ("rad", _DEGREE),
     "deg": ("rad", _DEGREE),
     "rad": ("rad", 1.0),

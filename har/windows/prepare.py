@@ -172,14 +172,14 @@ def prepare(
     _require_name(plan, name)
     folder = store_folder(name, root)
     if was_cut_off(folder):
-        with _alone(folder):
+        with alone(folder):
             recover_folder(folder)
     _require_own(plan, name, folder)
     asked: dict[str, Any] = {"recipe": plan.recipe, "name": name, "source": source, "thorough": thorough}
     if is_prepared(card, root, **asked):
         return folder
     path = locate(card, source, root=root, allow_download=allow_download)
-    with _alone(folder):
+    with alone(folder):
         if not is_prepared(card, root, **asked):
             given = [] if source is None or holds_data(card, Path(source)) else _given_sha256(card, Path(source))
             _replace(folder, plan, path, jobs, [] if _stated_sha256(card) else given)
@@ -216,7 +216,7 @@ def _require_own(plan: Plan, name: str, folder: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the lock of a store.
 
     Its file stays: who removed it could take it from a process that has opened it and waits, while a third one makes a

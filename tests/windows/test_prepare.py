@@ -134,7 +134,7 @@ def test_who_waited_for_another_process_takes_its_store(fake, tmp_path, monkeypa
         forbid_writing(monkeypatch)
         yield
 
-    monkeypatch.setattr(har.windows.prepare, "_alone", lock_that_another_held)
+    monkeypatch.setattr(har.windows.prepare, "alone", lock_that_another_held)
     assert prepare(card, source=written["source"], root=tmp_path) == store_folder("spar", tmp_path)
 
 
@@ -143,7 +143,7 @@ def test_who_waits_for_another_process_is_told(fake, tmp_path, monkeypatch, capl
     monkeypatch.setattr(har.windows.prepare, "_PATIENCE_S", 0.01)
     folder = store_folder("spar", tmp_path)
     with ThreadPoolExecutor() as pool:
-        with har.windows.prepare._alone(folder):
+        with har.windows.prepare.alone(folder):
             waiting = pool.submit(prepare, card, source=written["source"], root=tmp_path)
             while not caplog.messages:
                 time.sleep(0.01)
