@@ -26,6 +26,7 @@ _ALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "events": ({}, {}),
     "report": ({}, {"variants": 2, "subjects": 4, "repeats": 1}),
     "fused": ({}, {"repeats": 1, "replicas": 2, "steps": 50, "alone": 1}),
+    "deploy": ({}, {"repeats": 1, "seconds": 6.0}),
     "study": ({}, {"folds": 1, "steps": 50}),
 }
 _RESULTS = Path(__file__).with_name("results.json")

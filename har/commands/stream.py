@@ -103,7 +103,8 @@ def _decide(stream: ActivityStream, lines: SampleLines, chunks: Iterator[bytes],
             decisions += _print(stream.push(signal_TC, time_s, arrived), facts.activities, as_json=as_json)
         signal_TC, time_s = lines.end()
         samples += len(signal_TC)
-        decisions += _print(stream.push(signal_TC, time_s), facts.activities, as_json=as_json)
+        decided = [*stream.push(signal_TC, time_s), *stream.end()]
+        decisions += _print(decided, facts.activities, as_json=as_json)
     finally:
         left_out = [f"{count} {reason.replace('_', ' ')}" for reason, count in stream.counts.items() if count]
         bad = f"; {lines.bad} line(s) skipped ({lines.first_bad})" if lines.bad else ""

@@ -85,6 +85,10 @@ class Arrivals:
             found += self._advancing(time_s[first:stop], signal_TC[first:stop])
         return found
 
+    def time_of(self, number: int) -> float:
+        """Return the time of a sample to come, counted from 0, of a stream without times."""
+        return (self._rows + number) / self._rate_hz
+
     def _advancing(self, time_s: NDArray[np.float64], signal_TC: NDArray[np.float64]) -> list[Arrived]:
         """Take the samples that advance the clock, cut at gaps, of samples between which it was not set anew."""
         newest_s = np.maximum.accumulate(np.append(self._newest_s, time_s))

@@ -122,7 +122,7 @@ class Model:
         signal_TC = array_of(signal, facts.inputs)
         if streaming:
             stream = ActivityStream(self, rate_hz, step_s=step_s, units=units)
-            decided = stream.push(signal_TC)
+            decided = [*stream.push(signal_TC), *stream.end()]
             self._require_windows(len(decided), len(signal_TC) / rate_hz - stream.delay_s)
             probability_NK = np.stack([step.probability_K for step in decided])
             return self._frame(np.array([step.start_s for step in decided]), probability_NK)

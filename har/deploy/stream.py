@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from har.deploy.model import Model
 
 _TOGETHER = 256  # windows of one pass through the network
+_EARLY = 0.6  # periods by which a sample may stand before the instant that it is taken for, amply
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ class ActivityStream:
         self.counts = self._arrivals.counts
         self.delay_s = delay_s(model.facts, rate_hz)
         self._windows: _Windows | None = None
+        self._waiting: list[tuple[NDArray[np.float64], NDArray[np.float64] | None]] = []
+        # A window behind a gap takes four times as long to be complete, so the gap is known by then.
+        self._most_waiting = max(int(min(self._step, model.facts.samples) / model.facts.rate_hz * rate_hz / 4), 1)
         self._doubted: list[NDArray[np.float64]] | None = []  # samples of the first window; None once they were judged
 
     def push(self, signal_TC: Any, time_s: Any = None, arrived: float | None = None) -> list[Step]:
@@ -119,20 +123,53 @@ class ActivityStream:
             arrived: When the samples came, by ``time.perf_counter``, from which latency counts; now when None.
 
         Raises:
-            UsageError: The shape is not the model's, or the units look wrong.
+            UsageError: The shapes are not the model's or each other's, or the units look wrong.
             DataError: The clock is more than 30 % off the stated rate.
         """
         clock = time.perf_counter() if arrived is None else arrived
         signal_TC = np.asarray(signal_TC, np.float64)
+        times = None if time_s is None else np.asarray(time_s, np.float64)
         inputs = self.model.facts.inputs
         if signal_TC.ndim != 2 or signal_TC.shape[1] != len(inputs):
             raise UsageError(
                 f"samples of shape {signal_TC.shape}, not (samples, {len(inputs)}).", "Give every channel."
             )
-        signal_TC = signal_TC * self._factor_C
-        times = None if time_s is None else np.asarray(time_s, np.float64)
+        if times is not None and times.shape != (len(signal_TC),):
+            raise UsageError(f"{times.shape} times of {len(signal_TC)} samples.", "Give one time for each sample.")
+        if len(signal_TC):
+            self._waiting.append((signal_TC, times))
+        return self._taken(clock) if self._is_due(times) else []
+
+    def end(self) -> list[Step]:
+        """Take the samples that no decision has needed yet, so that `counts` is complete."""
+        return self._taken(time.perf_counter())
+
+    def _is_due(self, time_s: NDArray[np.float64] | None) -> bool:
+        """Return whether the samples that wait may complete a window, or are enough to be worked on together.
+
+        Working on each sample by itself would cost several times as much and change nothing.
+        """
+        waiting = sum(len(signal_TC) for signal_TC, _ in self._waiting)
+        windows = self._windows
+        if windows is None or waiting >= self._most_waiting:
+            return waiting > 0
+        facts = self.model.facts
+        last_s = windows.segment.origin_s + (windows.begin + facts.samples - 1) / facts.rate_hz + self.delay_s
+        due_s = last_s - _EARLY / self.rate_hz
+        if time_s is None:
+            return self._arrivals.time_of(waiting - 1) >= due_s
+        return bool((time_s >= due_s).any())
+
+    def _taken(self, clock: float) -> list[Step]:
+        """Work on the samples that wait."""
+        if not self._waiting:
+            return []
+        signals, times = zip(*self._waiting, strict=True)
+        self._waiting = []
+        signal_TC = np.concatenate(signals) * self._factor_C
+        time_s = None if times[0] is None else np.concatenate(times)
         steps: list[Step] = []
-        for part in self._arrivals.push(signal_TC, times):
+        for part in self._arrivals.push(signal_TC, time_s):
             if part.is_new or self._windows is None:
                 self._windows = _Windows(Segment(self.model.facts, self.rate_hz, float(part.time_s[0])))
                 self._smoothing.begin()

@@ -32,6 +32,7 @@ def decided(stream, signal_TC, time_s=None, size=1):
     for first in range(0, len(signal_TC), size):
         part = slice(first, first + size)
         steps += stream.push(signal_TC[part], None if time_s is None else time_s[part])
+    assert stream.end() == []  # every decision has come with the sample that completed it
     return steps
 
 
@@ -148,6 +149,7 @@ def test_memory_holds_a_window_whatever_came_before(model, spar):
         decided(stream, signal_TC, size=100)
         windows, segment = stream._windows, stream._windows.segment
         kept = sum(map(len, windows.kept_TC)) + len(segment._grid._time_s) + len(segment._low_pass._kept_TC)
+        kept += sum(len(waiting_TC) for waiting_TC, _ in stream._waiting)
         sizes.append(kept)
     assert max(sizes) < 100 + 100 + 200
 
@@ -158,3 +160,20 @@ def test_an_impossible_stream_is_refused(model, options, message):
         ActivityStream(model, **{"rate_hz": 50, **options})
     with pytest.raises(UsageError, match="Give every channel"):
         ActivityStream(model, 50).push(np.zeros((2, 5)))
+    with pytest.raises(UsageError, match="one time for each"):
+        ActivityStream(model, 50).push(np.zeros((2, 6)), [0.0])
+
+
+@pytest.mark.parametrize("rate_hz", [50.0, 100.0])
+@pytest.mark.parametrize("with_times", [True, False])
+def test_a_decision_comes_with_the_very_sample_that_completes_its_window(model, spar, rate_hz, with_times):
+    signal_TC = np.repeat(signals(spar, 1)[0], 2, axis=0)[:700]
+    time_s = np.arange(len(signal_TC)) / rate_hz
+    stream = ActivityStream(model, rate_hz)
+    came = []
+    for i in range(len(signal_TC)):
+        steps = stream.push(signal_TC[i : i + 1], time_s[i : i + 1] if with_times else None)
+        came += [(step.end_s, time_s[i]) for step in steps]
+    # the last instant of a window is one period of the model before its end
+    expected = [end_s - 1 / 50 + stream.delay_s for end_s, _ in came]
+    np.testing.assert_allclose([came_s for _, came_s in came], expected, atol=0.5 / rate_hz)
