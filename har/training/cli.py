@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import logging
 import re
@@ -128,6 +129,14 @@ class HarCLI(LightningCLI):
         except (ArgumentError, TypeError, ValueError) as error:
             raise _usage_error(str(error), known_keys(parser)) from None
 
+    def again(self, args: ArgsType, *, build: bool) -> HarCLI:
+        """Parse, and build if asked to, by the parser that is there: to make one takes longer than that."""
+        self._build = build
+        with quiet():
+            self.parse_arguments(self.parser, args)
+            self.instantiate_classes()
+        return self
+
     def _set_seed(self) -> None:
         """Leave the seed to the run: parsing draws nothing."""
 
@@ -182,7 +191,7 @@ def complete(arguments: list[str]) -> dict[str, Any]:
     Raises:
         UsageError: When an argument is not known or a value impossible.
     """
-    config: dict[str, Any] = HarCLI(arguments).config.as_dict()
+    config: dict[str, Any] = _cli().again(arguments, build=False).config.as_dict()
     config.pop("config", None)
     for section in ("model", "data"):
         config[section].pop("seed", None)  # linked to seed_everything, which the parser fills in again
@@ -214,7 +223,7 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
     Raises:
         UsageError: When a key is not known or a value impossible.
     """
-    cli = HarCLI(config, build=True)
+    cli = _cli().again(config, build=True)
     check(cli.config.inferences)
     if cli.model.learner.at_once:
         _require_no_steps(type(cli.model.learner).__name__, cli.config)
@@ -238,9 +247,15 @@ def _require_no_steps(learner: str, config: Any) -> None:
         )
 
 
+@functools.cache
+def _cli() -> HarCLI:
+    """Return the parser that this process makes once."""
+    return HarCLI([])
+
+
 def full_help() -> str:
     """Return Lightning's help for every setting of module, data and trainer."""
-    text: str = HarCLI([]).parser.format_help()
+    text: str = _cli().parser.format_help()
     return text
 
 

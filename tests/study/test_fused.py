@@ -16,6 +16,7 @@ from har.study.fused import FusedExecutor, arrange
 from har.study.plan import Options, Plan, make_plan
 from har.study.states import State
 from tests.study.small import fold, write_study
+from tests.study.test_kills import kill_when, results, start
 
 STUDY: dict[str, Any] = {
     "variants": {
@@ -132,6 +133,35 @@ def test_replicas_are_refused_where_nothing_is_stacked(both: tuple[Path, Path], 
     study = both[0].parents[2] / "study.yaml"
     assert main(["study", str(study), "--root", str(data_root), "--replicas", "4", "--dry-run"]) == 2
     assert "--executor fused" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_stacks_killed_while_they_train_are_made_again_and_nothing_finished_is_lost(
+    tmp_path: Path, data_root: Path
+) -> None:
+    study = write_study(tmp_path, repeats=2)
+    words = ["--executor", "fused", "--replicas", "3"]
+    start(study, data_root, tmp_path / "undisturbed", 1, words).communicate()
+    runs = tmp_path / "killed"
+
+    def training() -> bool:
+        return bool(list(runs.rglob("metrics.jsonl")))
+
+    def partly_done() -> bool:
+        return any('"done"' in path.read_text() for path in runs.rglob("run.json"))
+
+    for is_time in (training, partly_done):
+        kill_when(is_time, start(study, data_root, runs, 1, words))
+    done = {path: path.stat().st_mtime for path in runs.rglob("run.json") if '"done"' in path.read_text()}
+    assert 0 < len(done) < 12
+    start(study, data_root, runs, 1, words).communicate()
+    assert all(path.stat().st_mtime == time for path, time in done.items())
+    found, expected = results(runs), results(tmp_path / "undisturbed")
+    for name, run in expected.items():  # a stack of other runs rounds otherwise, and no more
+        if isinstance(run, dict) and "chosen" in run:
+            assert found[name]["chosen"]["hashes"] == run["chosen"]["hashes"]
+            score = "best_validation_macro_f1"
+            assert found[name]["chosen"][score] == pytest.approx(run["chosen"][score], abs=0.05)
 
 
 def test_a_gpu_is_used_by_stacks_unless_another_executor_is_asked_for(plan: Plan) -> None:

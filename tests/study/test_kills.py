@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ def words(study: Path, data_root: Path, runs: Path, jobs: int) -> list[str]:
     return ["study", str(study), "--root", str(data_root), "--runs", str(runs), "--jobs", str(jobs)]
 
 
-def start(study: Path, data_root: Path, runs: Path, jobs: int = 2) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "har", *words(study, data_root, runs, jobs)]
+def start(study: Path, data_root: Path, runs: Path, jobs: int = 2, more: Sequence[str] = ()) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "har", *words(study, data_root, runs, jobs), *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, start_new_session=True, text=True, **pipes)
 
@@ -114,3 +114,15 @@ def test_a_study_killed_at_random_instants_has_the_results_of_an_undisturbed_one
     for folder in tmp_path.glob("killed*"):
         complete(study, data_root, folder)
         assert results(folder) == results(tmp_path / "undisturbed"), folder
+
+
+@pytest.mark.slow
+def test_a_workers_memory_does_not_grow_with_the_runs_that_it_makes(tmp_path, data_root):
+    study = write_study(tmp_path, repeats=5)
+    assert main(words(study, data_root, tmp_path / "runs", jobs=1)) == 0
+    records = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("run.json")]
+    peaks = [record["peak_memory_mib"] for record in sorted(records, key=lambda record: record["finished"])]
+    assert len(peaks) == 30
+    first, early, late = peaks[0], max(peaks[1:10]), max(peaks[-10:])
+    sys.stdout.write(f"peak memory of a run in MiB: {first} first, {early} then, {late} in the end\n")
+    assert late < early + 30
