@@ -111,7 +111,9 @@ class Facts:
             value = json.loads(text)
             version = value["format"]
             facts = cls(**value) if version == FORMAT else None
-        except (ValueError, KeyError, TypeError):
+            if facts is not None:
+                facts.channels, facts.recipe  # noqa: B018  (worked out now, so that damage shows here)
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"what {place} must be fed is damaged.", "Export the run again: har export RUN") from None
         if facts is None:
             raise DataError(f"{place} has format {version!r}, this version reads {FORMAT}.", "Export the run again.")

@@ -17,7 +17,7 @@ from har.deploy import export as exporting
 from har.deploy.export import LIMIT, export
 from har.deploy.formats import exported, save_onnx
 from har.deploy.networks import classifier_of, open_network
-from har.errors import RunError, UsageError
+from har.errors import DataError, RunError, UsageError
 from har.learners.heads import Head
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms.plan import NormPlan
@@ -80,6 +80,24 @@ def test_the_facts_inside_are_the_runs_and_norms_are_folded(shipped, spar):
     assert "BatchNormalization" not in kinds
     assert {"Conv", "Softmax"} <= kinds
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "windows"
+
+
+def test_facts_that_are_missing_damaged_or_of_another_format_are_refused(shipped, tmp_path):
+    facts = json.loads(open_network(shipped.folder.parent)[0].text())
+    wrong = {
+        "does not say": None,
+        "is damaged": "{",
+        "has format 9": json.dumps({**facts, "format": 9}),
+        "must be fed is damaged": json.dumps({**facts, "preparation": {"recipe": {}, "channels": [{"name": "x"}]}}),
+    }
+    for number, (message, text) in enumerate(wrong.items()):
+        model = onnx.load(shipped.folder / "model.onnx")
+        del model.metadata_props[:]
+        if text is not None:
+            model.metadata_props.add(key="har", value=text)
+        onnx.save(model, tmp_path / f"{number}.onnx")
+        with pytest.raises(DataError, match=message):
+            har.load(tmp_path / f"{number}.onnx")
 
 
 def test_no_file_names_a_place_of_this_machine(shipped):
