@@ -219,34 +219,41 @@ def ridge_weights(
     windows, features = x_ND.shape
     y_NK = y_NK - y_NK.mean(0)
     if windows < features:  # w = xᵀ(xxᵀ + α)⁻¹y
-        product_NN = np.zeros((windows, windows))
+        product_NN = np.zeros((windows, windows), order="F")
         blocks = [slice(first, first + _BLOCK) for first in range(0, features, _BLOCK)]
         for own in blocks:
-            x_NB = (x_ND[:, own] - mean_D[own]) / scale_D[own]
-            product_NN += x_NB @ x_NB.T
+            _add_products(product_NN, (x_ND[:, own] - mean_D[own]) / scale_D[own])
         for alpha in alphas:
             dual_NK = _solved(product_NN, alpha, y_NK)
             parts = [((x_ND[:, own] - mean_D[own]) / scale_D[own]).T @ dual_NK for own in blocks]
             yield alpha, np.concatenate(parts)
         return
-    product_DD, target_DK = np.zeros((features, features)), np.zeros((features, y_NK.shape[1]))
+    product_DD, target_DK = np.zeros((features, features), order="F"), np.zeros((features, y_NK.shape[1]))
     for first in range(0, windows, _BLOCK):
         x_BD = (x_ND[first : first + _BLOCK] - mean_D) / scale_D
-        product_DD += x_BD.T @ x_BD
+        _add_products(product_DD, x_BD.T)
         target_DK += x_BD.T @ y_NK[first : first + _BLOCK]
     for alpha in alphas:
         yield alpha, _solved(product_DD, alpha, target_DK)
 
 
+def _add_products(product_MM: npt.NDArray[np.float64], x_MB: npt.NDArray[np.float64]) -> None:
+    """Add xxᵀ to the lower triangle of `product_MM`, in place: it may be the largest thing in memory."""
+    from scipy.linalg.blas import dsyrk
+
+    dsyrk(1.0, x_MB, beta=1.0, c=product_MM, overwrite_c=1, lower=1)
+
+
 def _solved(
     product_MM: npt.NDArray[np.float64], alpha: float, right_MK: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return (product + α)⁻¹ right."""
+    """Return (product + α)⁻¹ right, of a product whose lower triangle alone is there."""
     import scipy.linalg
 
-    regular_MM = product_MM.copy()
+    regular_MM = product_MM.copy(order="F")
     regular_MM[np.diag_indices(len(regular_MM))] += alpha
-    found: npt.NDArray[np.float64] = scipy.linalg.solve(regular_MM, right_MK, assume_a="pos", overwrite_a=True)
+    factor = scipy.linalg.cho_factor(regular_MM, lower=True, overwrite_a=True, check_finite=False)
+    found: npt.NDArray[np.float64] = scipy.linalg.cho_solve(factor, right_MK, check_finite=False)
     return found
 
 
