@@ -23,7 +23,7 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from har.errors import UsageError, candidates, unknown
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
-from har.norms.inferences import NAMES, RUNNING, check
+from har.norms.inferences import NAMES, RUNNING, check, parse
 from har.strict_yaml import read_yaml
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
@@ -109,7 +109,7 @@ class HarCLI(LightningCLI):
             type=list[str],
             default=[RUNNING],
             help="Statistics of batch norms to predict the test subjects with, each on the same weights: "
-            f"{', '.join(NAMES)}.",
+            f"{', '.join(NAMES)}; or another device or a personal head: turned-30, without-gyroscope, personal-20s.",
         )
         parser.add_argument(
             "--probes",
@@ -235,10 +235,10 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
 def _require_no_steps(learner: str, config: Any) -> None:
     """Refuse what only a network with norms, or one that takes steps, has."""
     for name in config.inferences:
-        if name != RUNNING:
+        if parse(name).statistics != RUNNING:  # a device that is changed at use asks nothing of norms
             raise UsageError(
                 f"inference {name} is one of norms, and {learner}, which is fitted at once, has none.",
-                f"Set inferences to [{RUNNING}].",
+                f"Leave it out; {RUNNING} stays, and what changes the device (turned-30, without-gyroscope).",
             )
     if config.probes:
         raise UsageError(

@@ -242,6 +242,15 @@ def test_a_fit_that_cannot_be_says_why_in_the_runs_folder_and_can_be_begun_anew(
     assert read_run(run(resolve([], of(fixed, "Codebook")), tmp_path / "run"))["status"] == "done"
 
 
+def test_a_fitted_learner_meets_a_changed_device_too(fixed: dict[str, Any], tmp_path: Path) -> None:
+    folder = run(resolve([], {**fixed, "inferences": ["running", "without-gyroscope"]}), tmp_path / "run")
+    one, other = (
+        pd.read_parquet(folder / "predictions" / f"{name}.parquet") for name in ("running", "without-gyroscope")
+    )
+    assert one["truth"].equals(other["truth"])
+    assert not one.filter(like="probability:").equals(other.filter(like="probability:"))
+
+
 def test_doubts_of_a_fit_are_in_the_record(fixed: dict[str, Any], tmp_path: Path) -> None:
     settings = {"model.head.options.c": [1000.0], "model.head.options.most_iterations": 1}
     record = read_run(run(resolve([], {**fixed, **settings}), tmp_path / "run"))
