@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from har.errors import DataError, HarError
+from har.errors import DataError, HarError, candidates
 from har.evaluation.arms import RUNNING, arm, arms, inferences_of
 from har.evaluation.counts import Counts, count, natural
 from har.evaluation.measures import DEFAULT_POLICY
@@ -27,6 +27,12 @@ from har.evaluation.scores import read_run, scores_file, summary
 from har.files import write_json
 
 _STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats", "folds", "protocol", "runs", "notes")
+_WRITE_AGAIN = "Write it again: har study FILE.yaml"
+_LISTS = {  # what each entry of a list in study.json must have
+    "runs": ("variant", "fold", "repeat", "folder"),
+    "folds": ("name", "train", "test"),
+    "contrasts": ("a", "b"),
+}
 
 
 @dataclass(frozen=True)
@@ -135,8 +141,25 @@ def load_study(folder: Path) -> dict[str, Any]:
     study = read_json(path)
     missing = [key for key in _STUDY_KEYS if key not in study] if isinstance(study, dict) else list(_STUDY_KEYS)
     if missing:
-        raise DataError(f"{path}: entry {missing[0]!r} is missing.", "Write it again: har study FILE.yaml")
+        raise DataError(f"{path}: entry {missing[0]!r} is missing.", _WRITE_AGAIN)
+    _check_lists(path, study)
     return dict(study)
+
+
+def _check_lists(path: Path, study: dict[str, Any]) -> None:
+    """Raise a `DataError` where a list of a study lacks what it needs, or a run is of a fold that is not listed."""
+    for name, keys in _LISTS.items():
+        for place, entry in enumerate(study[name] if isinstance(study[name], list) else [None]):
+            missing = next((key for key in keys if not isinstance(entry, dict) or key not in entry), None)
+            if missing is not None:
+                raise DataError(f"{path}: entry {name}[{place}] lacks {missing!r}.", _WRITE_AGAIN)
+    folds = [fold["name"] for fold in study["folds"]]
+    for place, run in enumerate(study["runs"]):
+        if run["fold"] not in folds:
+            raise DataError(
+                f"{path}: entry runs[{place}] is of fold {run['fold']!r}, which is not among the folds.",
+                candidates(run["fold"], folds),
+            )
 
 
 def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
@@ -240,7 +263,9 @@ def _finished(place: Path) -> dict[str, Any]:
     """Return the record of a run that is done; raise a `DataError` that says why it does not count."""
     if not (place / "run.json").is_file():
         raise DataError("it was never finished (there is no run.json)")
-    record: dict[str, Any] = read_json(place / "run.json")
+    record = read_json(place / "run.json")
+    if not isinstance(record, dict):
+        raise DataError(f"{place / 'run.json'} is damaged (it holds no object)")
     if record.get("status") != "done":
         reason = " ".join(str(record.get("error") or "").split())
         raise DataError(f"its status is {record.get('status')}" + (f" ({reason})" if reason else ""))
@@ -301,20 +326,22 @@ def read_curve(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        points = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error})") from error
+    if not all(isinstance(point, dict) and "step" in point for point in points):
+        raise DataError(f"{path} is damaged (a line is no evaluation with a step)")
+    return points
 
 
 def _digest(frame: pd.DataFrame) -> str:
-    """Return a hash of which windows were predicted and what their truth is, whatever the order of the rows."""
-    recording_N, start_N, end_N, truth_N = (
-        frame[name].to_numpy() for name in ("recording", "start_s", "end_s", "truth")
-    )
-    order = np.lexsort((start_N, recording_N))
+    """Return a hash of which windows of whom were predicted and what their truth is, whatever the order of the rows."""
+    recording_N, start_N, end_N = (frame[name].to_numpy() for name in ("recording", "start_s", "end_s"))
+    order = np.lexsort((end_N, start_N, recording_N))
     digest = hashlib.sha256()
     digest.update(recording_N[order].astype(np.int64).tobytes())
     for time_N in (start_N, end_N):
         digest.update(np.rint(time_N[order] * 1e6).astype(np.int64).tobytes())  # microseconds
-    digest.update("\n".join(truth_N[order]).encode())
+    for name in ("subject", "truth"):
+        digest.update(json.dumps(frame[name].to_numpy()[order].tolist()).encode())
     return digest.hexdigest()
