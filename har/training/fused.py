@@ -128,7 +128,7 @@ def fit_together(runs: Sequence[Begun]) -> list[Fitted | Exception]:
                 restore(run.module, run.best)
         stack.take()
         if any(replica.error is None for replica in stack.replicas):
-            trainer.validate(stack, dataloaders=stack.val_dataloader(), verbose=False)
+            trainer.validate(stack, verbose=False)
     device = trainer.strategy.root_device
     results: list[Fitted | Exception] = []
     for replica, chosen in zip(stack.replicas, selection.chosen, strict=True):

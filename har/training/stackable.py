@@ -91,7 +91,7 @@ def _of_step(config: dict[str, Any]) -> str | None:
     torch.set_num_threads(config["threads"])
     try:
         modules, batch = _two(config)
-        if getattr(modules[0].learner, "at_once", False):
+        if modules[0].learner.at_once:
             return "it is fitted at once, not step by step"
         alone = [_by_itself(copy.deepcopy(module), *_part(batch, number)) for number, module in enumerate(modules)]
         with warnings.catch_warnings():

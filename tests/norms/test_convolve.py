@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradgradcheck
-from torch.func import vmap
+from torch.func import grad, vmap
 from torch.nn import functional
 
 from har.norms import convolve as convolve_module
@@ -107,17 +107,27 @@ def test_gradients_can_be_differentiated_again() -> None:
 
 
 def test_networks_stacked_under_vmap_have_the_gradients_of_each() -> None:
-    x_MNCT1 = torch.stack([time_major(3, 7, 2).detach() for _ in range(4)])
+    x_MNCT1 = torch.stack([time_major(3, 7, 2).detach() for _ in range(4)]).requires_grad_()
     weight, bias = random(4, 5, 2, 3, 1), random(4, 5)
 
     def loss(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         return convolve(x, w, b, training=True).square().sum()
 
-    stacked = torch.autograd.grad(vmap(loss)(x_MNCT1, weight, bias).sum(), (weight, bias))
-    alone = torch.autograd.grad(
-        sum(loss(x, w, b) for x, w, b in zip(x_MNCT1, weight, bias, strict=True)), (weight, bias)
-    )
+    leaves = (x_MNCT1, weight, bias)
+    stacked = torch.autograd.grad(vmap(loss)(*leaves).sum(), leaves)
+    alone = torch.autograd.grad(sum(loss(x, w, b) for x, w, b in zip(*leaves, strict=True)), leaves)
     torch.testing.assert_close(stacked, alone)
+    (without_x,) = torch.autograd.grad(vmap(loss)(x_MNCT1.detach(), weight, bias).sum(), [weight])
+    torch.testing.assert_close(without_x, alone[1])
+
+
+def test_other_transforms_than_vmap_have_torchs_own_convolution() -> None:
+    x, weight = time_major(3, 7, 2).detach(), random(4, 2, 3, 1)
+
+    def loss(w: Tensor) -> Tensor:
+        return convolve(x, w, None, training=True).square().sum()
+
+    torch.testing.assert_close(grad(loss)(weight.detach()), torch.autograd.grad(loss(weight), weight)[0])
 
 
 def test_output_and_gradient_keep_the_memory_layout_that_makes_them_fast() -> None:
