@@ -17,6 +17,7 @@ from har.errors import UsageError, unknown
 from har.evaluation import contrast
 from har.evaluation.arms import RUNNING, is_transductive, parts_of, remark
 from har.evaluation.calibration import calibration
+from har.evaluation.cost import latency
 from har.evaluation.counts import sum_counts
 from har.evaluation.event_scores import event_scores
 from har.evaluation.gathering import Gathered, Run, gather
@@ -73,6 +74,9 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         _conclude(found, p_holm, least, len(contrasts))
         problems.extend(found["problems"])
     variants = {name: _variant(gathered, name, policy) for name in gathered.arms}
+    for name, found in variants.items():
+        found["latency"], damaged = latency(folder, gathered.of(name) if parts_of(name)[1] == RUNNING else [])
+        problems.extend(damaged)
     counted = sum(parts_of(run.arm)[1] == RUNNING for run in gathered.runs)
     target: dict[str, Any] = {}
     if "target" in study:

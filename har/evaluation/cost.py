@@ -1,15 +1,43 @@
-"""What a variant costs: its weights, and the time and memory of its runs on the machine that made them."""
+"""What a variant costs: its weights, time and memory of its runs on the machine that made them, time of a decision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from har.errors import DataError
 from har.evaluation.arms import RUNNING, parts_of
-from har.evaluation.gathering import Gathered
+from har.evaluation.gathering import Gathered, Run, read_json
 from har.evaluation.numbers import Column, Table
+
+EXPORT = Path("export") / "deploy.json"  # in a run's folder, by `har export RUN`
+_FORM = "model.onnx"  # the form whose latency is shown: norms folded, as it is deployed
+
+
+def latency(folder: Path, runs: Sequence[Run]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return how long the exported networks of some runs take for one window, and what cannot be read.
+
+    Args:
+        folder: The study's folder.
+        runs: Runs of one variant.
+
+    Returns:
+        ``single_ms``, the mean over exported runs of the median time on one core, and ``runs``, how many these are;
+        None where no run was exported. Then a sentence for each file that is damaged.
+    """
+    found, problems = [], []
+    for run in runs:
+        path = folder / run.folder / EXPORT
+        if not path.is_file():
+            continue
+        try:
+            found.append(float(read_json(path)["cost"][_FORM]["single_ms"]))
+        except (DataError, KeyError, TypeError, ValueError):
+            problems.append(f"The latency of run {run.folder} is left out: {EXPORT.as_posix()} does not tell it.")
+    return ({"single_ms": float(np.mean(found)), "runs": len(found)} if found else None), problems
 
 
 def cost_table(result: dict[str, Any], gathered: Gathered) -> Table:
@@ -23,6 +51,7 @@ def cost_table(result: dict[str, Any], gathered: Gathered) -> Table:
     columns += [Column("seconds per run", "seconds"), Column("SD over runs", "seconds")]
     columns += [Column("parameters", "mean"), Column("steps", "mean"), Column("best step, mean", "mean")]
     columns += [Column("peak memory, MiB", "mean"), Column("runs", "count")]
+    columns += [Column("latency of a window, ms", "score"), Column("runs exported", "count")]
     rows: list[list[Any]] = []
     for name, found in result["variants"].items():
         if parts_of(name)[1] != RUNNING:
@@ -33,12 +62,15 @@ def cost_table(result: dict[str, Any], gathered: Gathered) -> Table:
         steps = _known(run.curve[-1].get("step") for run in runs if run.curve)
         spread = float(np.std(seconds, ddof=1)) if len(seconds) > 1 else None
         used = [found["parameters"], _mean(steps), found["best_step"], _mean(memory), found["runs"]]
+        measured = found["latency"] or {"single_ms": None, "runs": 0}
+        used += [measured["single_ms"], measured["runs"]]
         rows.append([name, found["macro_f1"], found["seconds"], spread, *used])
     note = (
         "Means over runs. Seconds are of whole runs, evaluations included, on the machine named under provenance; runs"
-        " that share its cores slow one another."
+        " that share its cores slow one another. Latency: median time of one window on one core, of the network as"
+        " har export writes it (ONNX, norms folded), mean over the runs that were exported."
     )
-    return Table("cost", "Cost of training", columns, rows, note)
+    return Table("cost", "Cost of training and use", columns, rows, note)
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from har.evaluation.figures import looks_of
 from har.evaluation.figures_training import (
     CURVES,
@@ -89,11 +91,21 @@ def tuned(material: Material) -> Section | None:
 
 
 def cost(material: Material) -> Section | None:
-    """Return what training costs."""
+    """Return what training costs, and use where runs were exported."""
     table = material.tables["cost"]
     if not material.gathered.runs:
         return None
     svg = cost_figure(table, material.trained)
     caption = "Upper left is better: a higher score in less time. The vertical axis does not begin at zero."
     drawn = [Figure("cost", svg, caption + material.left_out(), table)] if svg else []
-    return Section("cost", "Cost", figures=drawn, tables=[table])
+    return Section("cost", "Cost", figures=drawn, sentences=_unmeasured(material), tables=[table])
+
+
+def _unmeasured(material: Material) -> list[str]:
+    """Return how to come by the latency of variants where no run of any was exported."""
+    if any(found["latency"] for found in material.result["variants"].values()):
+        return []
+    run = shlex.quote((material.folder / material.gathered.runs[0].folder).as_posix())
+    return [
+        f"How long a decision takes is not known: no run was exported. One run of each variant tells: har export {run}"
+    ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from har.evaluation.comparison import judge
 from har.evaluation.gathering import gather
+from har.evaluation.report import study_page
 from har.evaluation.tables import study_tables
 from tests.fakes.study import FakeStudy, write_study
 
@@ -47,6 +50,30 @@ def test_every_variant_has_its_cost_once_whatever_its_inferences(folder, tables)
         assert row["SD over runs"] == pytest.approx(np.std(seconds, ddof=1))
         assert row["peak memory, MiB"] == pytest.approx(np.mean(memory))
         assert (row["steps"], row["best step, mean"], row["runs"]) == (400, 300, 8)
+
+
+def _export(run, content):
+    (run / "export").mkdir(exist_ok=True)
+    (run / "export" / "deploy.json").write_text(content)
+
+
+def test_latency_is_of_the_runs_that_were_exported_and_a_file_that_does_not_tell_it_is_named(folder, tmp_path):
+    study = Path(shutil.copytree(folder, tmp_path / "s" / "d"))
+    assert "har export" in study_page(study).markdown()
+    for subject, content in ((1, {"single_ms": 0.5}), (2, {"single_ms": 0.8}), (3, {})):
+        cost = {"best.ckpt": {"single_ms": 7.0}, "model.onnx": content}
+        _export(study / "v0" / f"subject-{subject}" / "repeat-0", json.dumps({"cost": cost}))
+    _export(study / "v0" / "subject-4" / "repeat-0", "{")
+    gathered = gather(study)
+    result = judge(study, gathered, "present")
+    first, second = _records(study_tables(result, gathered)["cost"])
+    assert (first["latency of a window, ms"], first["runs exported"]) == (pytest.approx(0.65), 2)
+    assert (second["latency of a window, ms"], second["runs exported"]) == (None, 0)
+    for subject in (3, 4):
+        assert (
+            sum(f"latency of run v0/subject-{subject}/repeat-0 is left out" in said for said in result["problems"]) == 1
+        )
+    assert "no run was exported" not in study_page(study).markdown()
 
 
 def test_curves_have_mean_and_the_ends_of_the_middle_runs(folder, tables):
