@@ -177,7 +177,6 @@ def _finish(model: onnx.ModelProto, facts: Facts, path: Path) -> None:
     graph = model.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]
-        part.ClearField("doc_string")
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = _DYNAMIC
     del model.metadata_props[:]
