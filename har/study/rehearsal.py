@@ -139,6 +139,7 @@ class _Rehearsal:
             set_up: Data of the run's fold by their settings, which variants mostly share; added to.
         """
         from har.training.datamodule import HarDataModule, training_batches
+        from har.training.possible import require_possible
 
         settings = run.config["data"]
         if isinstance(run, Trial):
@@ -152,6 +153,7 @@ class _Rehearsal:
         training_batches(len(data.train), data.batch_size, 1, 0)
         if run.variant not in self.doubts:
             self.doubts[run.variant] = self._build(run, data)
+        require_possible(run.config["inferences"], self._parts[run.variant][0], data)
 
     def _build(self, run: PlannedRun, data: HarDataModule) -> list[str]:
         """Build the network and the trainer of a variant; return what is doubtful about the network."""

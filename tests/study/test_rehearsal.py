@@ -57,6 +57,15 @@ def test_a_setting_that_no_run_can_work_with_is_refused_for_the_whole_variant(tm
     assert "all runs of variant 'none' would fail; nothing was started" in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("inference", "words"), [("without-magnetometer", "'magnetometer'"), ("personal-20s", "data.set_aside_s is 0")]
+)
+def test_an_inference_that_no_run_can_make_refuses_the_study(tmp_path, data_root, inference, words):
+    with pytest.raises(UsageError) as refusal:
+        rehearse(survey_of(tmp_path, data_root, inferences=["running", inference]))
+    assert words in str(refusal.value)
+
+
 def test_one_impossible_variant_refuses_the_study_by_its_name(tmp_path, data_root):
     variants = {"every": {"model.norm.placement": "every"}, "deep": {"model.norm.placement": [1, 7]}}
     found = survey_of(tmp_path, data_root, variants=variants, contrasts=[{"a": "deep", "b": "every", "primary": True}])
