@@ -1,4 +1,4 @@
-"""Commands that the documentation of norms and probes states: each is accepted as it stands there."""
+"""Commands that the documentation of norms, probes and other people states: each is accepted as it stands there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMAND = re.compile(r"^    (har (?:fit|study) .+)$|`(har (?:fit|study) [^`]+)`"
 
 def stated() -> list[str]:
     """Return the commands that train, without those that only show a form."""
-    texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("norms.md", "probes.md")]
+    texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("norms.md", "probes.md", "other-people.md")]
     found = [block or span for text in texts for block, span in COMMAND.findall(text)]
     return [command for command in dict.fromkeys(found) if not re.search(r"…|\b[A-Z]{3,}\b", command)]
 
