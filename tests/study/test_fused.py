@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from har.__main__ import main
 from har.study.definition import load_study
@@ -15,6 +16,7 @@ from har.study.execute import Outcome, Task, execute
 from har.study.fused import FusedExecutor, arrange
 from har.study.plan import Options, Plan, make_plan
 from har.study.states import State
+from har.training.run import run
 from tests.study.small import fold, write_study
 from tests.study.test_kills import kill_when, results, start
 
@@ -97,40 +99,38 @@ def test_runs_made_together_answer_one_by_one_and_die_together(tmp_path: Path, m
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> tuple[Path, Path]:
-    """The study made together and run by run."""
-    folder = tmp_path_factory.mktemp("both")
+def made(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """The folder of a study that was made together."""
+    folder = tmp_path_factory.mktemp("made")
     study = write_study(folder, [fold("1"), fold("2")])
-    words = ["study", str(study), "--root", str(data_root), "--jobs", "1"]
-    assert main([*words, "--runs", str(folder / "fused"), "--executor", "fused", "--replicas", "2"]) == 0
-    assert main([*words, "--runs", str(folder / "local")]) == 0
-    return folder / "fused" / "small" / "spar", folder / "local" / "small" / "spar"
+    words = ["study", str(study), "--root", str(data_root), "--runs", str(folder / "runs"), "--jobs", "1"]
+    assert main([*words, "--executor", "fused", "--replicas", "2"]) == 0
+    return folder / "runs" / "small" / "spar"
 
 
-def test_a_study_made_together_comes_to_what_its_single_runs_come_to(both: tuple[Path, Path]) -> None:
-    for run in both[1].rglob("run.json"):
-        ours, theirs = json.loads((both[0] / run.relative_to(both[1])).read_text()), json.loads(run.read_text())
+def test_a_study_made_together_comes_to_what_its_single_runs_come_to(made: Path, tmp_path: Path) -> None:
+    for place in (path.parent for path in made.rglob("run.json")):
+        alone = run(yaml.safe_load((place / "config.yaml").read_text()), tmp_path / place.relative_to(made))
+        ours, theirs = (json.loads((folder / "run.json").read_text()) for folder in (place, alone))
         assert ours["hashes"] == theirs["hashes"]
-        assert (ours["status"], ours["variant"], ours["fused"]["replicas"]) == ("done", theirs["variant"], 2)
-        assert ours["best_validation_macro_f1"] == pytest.approx(theirs["best_validation_macro_f1"], abs=0.05)
-    ours, theirs = (json.loads((place / "contrasts.json").read_text()) for place in both)
-    for name, scores in theirs["variants"].items():
-        assert ours["variants"][name]["macro_f1"] == pytest.approx(scores["macro_f1"], abs=0.05)
-    notes = json.loads((both[0] / "study.json").read_text())["notes"]
-    assert "4 runs are trained together, in 2 stacks of 2; 0 by themselves." in notes
+        assert (ours["status"], ours["fused"]["replicas"]) == ("done", 2)
+        scores = [json.loads((folder / "scores.json").read_text())["macro_f1"] for folder in (place, alone)]
+        assert scores[0] == pytest.approx(scores[1], abs=0.05)
+    study = json.loads((made / "study.json").read_text())
+    assert len(study["runs"]) == 4
+    assert "4 runs are trained together, in 2 stacks of 2; 0 by themselves." in study["notes"]
+    assert (made / "contrasts.json").is_file()
 
 
-def test_finished_runs_of_a_stack_count_for_every_executor(
-    both: tuple[Path, Path], data_root: Path, capsys: Any
-) -> None:
-    study = both[0].parents[2] / "study.yaml"
-    words = ["study", str(study), "--root", str(data_root), "--runs", str(both[0].parents[1]), "--dry-run"]
+def test_finished_runs_of_a_stack_count_for_every_executor(made: Path, data_root: Path, capsys: Any) -> None:
+    study = made.parents[2] / "study.yaml"
+    words = ["study", str(study), "--root", str(data_root), "--runs", str(made.parents[1]), "--dry-run"]
     assert main(words) == 0
     assert "4 of 4 runs are done" in capsys.readouterr().out
 
 
-def test_replicas_are_refused_where_nothing_is_stacked(both: tuple[Path, Path], data_root: Path, capsys: Any) -> None:
-    study = both[0].parents[2] / "study.yaml"
+def test_replicas_are_refused_where_nothing_is_stacked(made: Path, data_root: Path, capsys: Any) -> None:
+    study = made.parents[2] / "study.yaml"
     assert main(["study", str(study), "--root", str(data_root), "--replicas", "4", "--dry-run"]) == 2
     assert "--executor fused" in capsys.readouterr().err
 
@@ -157,11 +157,11 @@ def test_stacks_killed_while_they_train_are_made_again_and_nothing_finished_is_l
     start(study, data_root, runs, 1, words).communicate()
     assert all(path.stat().st_mtime == time for path, time in done.items())
     found, expected = results(runs), results(tmp_path / "undisturbed")
-    for name, run in expected.items():  # a stack of other runs rounds otherwise, and no more
-        if isinstance(run, dict) and "chosen" in run:
-            assert found[name]["chosen"]["hashes"] == run["chosen"]["hashes"]
+    for name, theirs in expected.items():  # a stack of other runs rounds otherwise, and no more
+        if isinstance(theirs, dict) and "chosen" in theirs:
+            assert found[name]["chosen"]["hashes"] == theirs["chosen"]["hashes"]
             score = "best_validation_macro_f1"
-            assert found[name]["chosen"][score] == pytest.approx(run["chosen"][score], abs=0.05)
+            assert found[name]["chosen"][score] == pytest.approx(theirs["chosen"][score], abs=0.05)
 
 
 def test_a_gpu_is_used_by_stacks_unless_another_executor_is_asked_for(plan: Plan) -> None:
