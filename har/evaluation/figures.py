@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ MARKERS = "osD^vP*X"
 INK, MUTED, LINE, BAND, CELL = "#010101", "#020202", "#030303", "#040404", "#050505"  # no figure draws these as colours
 _VARIABLES = {INK: "--ink, #1a1a1a", MUTED: "--muted, #666666", LINE: "--line, #cccccc", BAND: "--band, #e8e8e8"}
 _VARIABLES |= {CELL: "--cell, #4f9fd0"} | {colour: f"--c{place}, {colour}" for place, colour in enumerate(OKABE_ITO)}
-WIDTH_IN = 4.4  # on a page of 360 CSS pixels, 9 pt become 10 pixels
+WIDTH_IN = 3.7  # on a phone of 390 CSS pixels, 9 pt become 12 pixels
 _LARGEST = 1.25  # a page draws no figure larger than this, so that its letters stay those of the text
+_SMALLEST = 0.85  # nor smaller: 9 pt stay 10 pixels, and a wide figure is moved sideways on a narrow page
 SMALL_IN = (3.5, 2.7)  # one of several in a row
 _LETTER_IN, _HANDLE_IN = 0.082, 0.42  # room of a letter and of a mark in a legend
 _STYLE: dict[Any, Any] = {
@@ -70,11 +71,16 @@ def mark(look: Mapping[str, Any]) -> dict[str, Any]:
 def legend(figure: Figure, axes: Axes) -> None:
     """Put the names of what is drawn above the panel, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
-    widest = _HANDLE_IN + _LETTER_IN * max(map(len, labels), default=0)
-    columns = max(1, min(4, len(labels), int(figure.get_figwidth() / widest)))
+    columns = min(4, columns_of(labels, figure.get_figwidth()))
     figure.legend(
         handles, labels, loc="outside upper left", ncols=columns, handletextpad=0.3, columnspacing=1.2, borderpad=0
     )
+
+
+def columns_of(labels: Sequence[str], width_in: float) -> int:
+    """Return in how many columns of a legend names fit beside one another, at least one."""
+    widest = _HANDLE_IN + _LETTER_IN * max(map(len, labels), default=0)
+    return max(1, min(len(labels), int(width_in / widest)))
 
 
 def short(name: str, letters: int = 28) -> str:
@@ -109,7 +115,8 @@ def draw_svg(name: str, size_in: tuple[float, float], draw: Callable[[Figure], N
     used = set(re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', svg))
     targets = {found for pair in used for found in pair}
     svg = re.sub(r"<[^>]*>", lambda tag: _of_page(tag[0], name, targets), svg)
-    return svg.replace("<svg ", f'<svg style="max-width: {_LARGEST * 72 * size_in[0]:.0f}pt" ', 1)
+    least, most = (factor * 72 * size_in[0] for factor in (_SMALLEST, _LARGEST))
+    return svg.replace("<svg ", f'<svg style="min-width: {least:.0f}pt; max-width: {most:.0f}pt" ', 1)
 
 
 def _of_page(tag: str, name: str, targets: Collection[str]) -> str:

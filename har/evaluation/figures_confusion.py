@@ -43,9 +43,9 @@ def confusion_figure(name: str, title: str, found: dict[str, Any]) -> str:
             axes.add_patch(Rectangle((column, row), 1, 1, fc=CELL, ec="none", alpha=round(share, 2), clip_on=False))
             if K <= _DIGITS:
                 place = (column + 0.5, row + 0.5)
-                axes.text(*place, f"{100 * share:.0f}", ha="center", va="center", color=INK, fontsize=7.5)
-        axes.set_xticks(np.arange(K) + 0.5, labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=7.5)
-        axes.set_yticks(np.arange(K) + 0.5, labels, fontsize=7.5)
+                axes.text(*place, f"{100 * share:.0f}", ha="center", va="center", color=INK, fontsize=8)
+        axes.set_xticks(np.arange(K) + 0.5, labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8.5)
+        axes.set_yticks(np.arange(K) + 0.5, labels, fontsize=8.5)
         axes.set(xlim=(0, K), ylim=(K, 0), aspect="equal", xlabel="predicted", ylabel="true")
         axes.tick_params(length=0, labelcolor=INK)
         axes.spines[["top", "right"]].set_visible(True)
@@ -80,13 +80,15 @@ def changes_figure(rows: Sequence[dict[str, Any]]) -> str:
             axes.plot([a], [place], ls="", marker="o", ms=6, mew=0, color=colour, zorder=3, clip_on=False)
         axes.plot([], [], ls="", marker="o", ms=6, mew=0, color=OKABE_ITO[0], label=f"{short(rows[0]['a'])}, fewer")
         axes.plot([], [], ls="", marker="o", ms=6, mew=0, color=OKABE_ITO[4], label=f"{short(rows[0]['a'])}, more")
-        axes.set_yticks(range(len(rows)), [f"{short(row['true'], 19)} → {short(row['predicted'], 19)}" for row in rows])
+        axes.set_yticks(
+            range(len(rows)), [f"{short(row['true'], 22)}\n→ {short(row['predicted'], 20)}" for row in rows]
+        )
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0, labelsize=8)
+        axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=LINE)
         axes.set_axisbelow(True)
         axes.set_xlim(left=0)
         axes.set_xlabel("share of the true activity's windows, %", loc="right")
         legend(figure, axes)
 
-    return draw_svg("confusion-changes", (WIDTH_IN, 1.0 + 0.27 * len(rows)), draw)
+    return draw_svg("confusion-changes", (WIDTH_IN, 1.0 + 0.4 * len(rows)), draw)

@@ -81,7 +81,7 @@ def subjects_figure(result: dict[str, Any], looks: _Looks) -> str:
         axes.set_axisbelow(True)
         axes.set_xlim(right=1.005)
         axes.set_xlabel(f"macro F1 ({result['policy']}) of each subject, mean over repeats", loc="right")
-        axes.margins(x=0.07)
+        axes.margins(x=0.12)  # room for the name of the lowest
 
     return draw_svg("subjects", (WIDTH_IN, 0.65 + 0.42 * len(arms)), draw)
 
@@ -182,7 +182,7 @@ def _subject_row(axes: Axes, row: int, scores: Mapping[str, float], look: Mappin
     lowest = int(score_S.argmin())
     place = (score_S[lowest], lane_S[lowest])
     name = short(list(scores)[lowest], 8)
-    axes.annotate(name, place, (-5, 0), textcoords="offset points", ha="right", va="center", color=MUTED, fontsize=8)
+    axes.annotate(name, place, (-5, 0), textcoords="offset points", ha="right", va="center", color=MUTED)
 
 
 def _lanes(value_S: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -195,6 +195,6 @@ def _difference_label(found: dict[str, Any]) -> str:
     mean, *ends = (with_minus(number(value, "points")) for value in (found["mean"], *(found["interval"] or ())))
     interval = f" [{', '.join(ends)}]" if ends else ""
     names = f"{found['a']} − {found['b']}"
-    if len(names) > 28:
-        names = f"{short(found['a'])}\n− {short(found['b'])}"
+    if len(names) > 24:
+        names = f"{short(found['a'], 22)}\n− {short(found['b'], 20)}"
     return f"{names}\n{mean}{interval}\n{found['verdict']}"

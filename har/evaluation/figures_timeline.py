@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from har.evaluation.event_strip import RIGHT, Stretch
-from har.evaluation.figures import BAND, INK, MUTED, OKABE_ITO, WIDTH_IN, draw_svg, short
+from har.evaluation.figures import BAND, INK, MUTED, OKABE_ITO, WIDTH_IN, columns_of, draw_svg, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _FAMILIES = {  # of an event that is not there at all, one torn or joined, one t
 }
 _HATCHES = ("", "////", "----", "xxxx")  # from the ninth activity on colours come again; dots would take 180 kB each
 _NAMED = 12  # activities; more have their names in spans and in the table
-_LETTER = 0.019  # of the width of the axis
+_LETTER = 0.026  # of the width of the axis
 
 
 def timeline_figure(name: str, strips: Mapping[str, Sequence[Stretch]], activities: Sequence[str]) -> str:
@@ -56,7 +56,8 @@ def timeline_figure(name: str, strips: Mapping[str, Sequence[Stretch]], activiti
         axes.margins(x=0.01)
         _legend(figure, axes, activities)
 
-    return draw_svg(name, (WIDTH_IN, 1.7 + 0.5 * len(strips) + 0.17 * -(-min(len(activities), _NAMED) // 2)), draw)
+    lines = -(-len(activities) // _columns(activities)) if len(activities) <= _NAMED else 0
+    return draw_svg(name, (WIDTH_IN, 1.7 + 0.5 * len(strips) + 0.18 * lines), draw)
 
 
 def _row(
@@ -73,7 +74,7 @@ def _row(
     for start_s, end_s, activity in merged:
         if activity and end_s - start_s > _LETTER * seconds * (len(activity) + 1):
             middle = (start_s + end_s) / 2
-            axes.text(middle, bottom + 0.4, activity, ha="center", va="center", fontsize=7.5, color=INK)
+            axes.text(middle, bottom + 0.4, activity, ha="center", va="center", fontsize=8.5, color=INK)
 
 
 def _errors(axes: Axes, bottom: float, found: Sequence[Stretch]) -> None:
@@ -97,12 +98,26 @@ def _merged(spans: Sequence[tuple[float, float, str]]) -> list[tuple[float, floa
 def _legend(figure: Figure, axes: Axes, activities: Sequence[str]) -> None:
     """Put the kinds of errors above the figure and the activities below it, where they are not too many to be read."""
     errors = [_patch(axes, name, colour) for name, (colour, _) in _FAMILIES.items()]
-    figure.legend(handles=errors, loc="outside upper left", ncols=2, fontsize=8.5, labelcolor=MUTED, borderpad=0)
+    figure.legend(
+        handles=errors,
+        loc="outside upper left",
+        ncols=2,
+        labelcolor=MUTED,
+        borderpad=0,
+        handletextpad=0.4,
+        columnspacing=1.0,
+    )
     if len(activities) <= _NAMED:
         own = [
             _patch(axes, short(name, 22), OKABE_ITO[k % len(OKABE_ITO)], 0.55, k) for k, name in enumerate(activities)
         ]
-        figure.legend(handles=own, loc="outside lower left", ncols=2, fontsize=8.5, labelcolor=MUTED, borderpad=0)
+        columns = _columns(activities)
+        figure.legend(handles=own, loc="outside lower left", ncols=columns, labelcolor=MUTED, borderpad=0)
+
+
+def _columns(activities: Sequence[str]) -> int:
+    """Return in how many columns the names of the activities stand."""
+    return min(2, columns_of([short(name, 22) for name in activities], WIDTH_IN))
 
 
 def _patch(axes: Axes, name: str, colour: str, alpha: float = 1.0, place: int = 0) -> Any:

@@ -39,7 +39,7 @@ def probe_figure(name: str, pair: str, row: Mapping[str, Any], differences: Mapp
         if len(subjects) <= _NAMED_UP_TO:
             for subject, x, y in zip(subjects, x_S, y_S, strict=True):
                 axes.annotate(
-                    short(subject, 10), (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7, color=MUTED
+                    short(subject, 10), (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8, color=MUTED
                 )
         axes.margins(x=0.12, y=0.12)
         axes.grid(axis="y")

@@ -217,6 +217,32 @@ def test_nothing_overflows_and_no_label_leaves_its_figure(show, folder, width):
     assert outside == []
 
 
+@pytest.mark.parametrize(("width", "least"), [(390, 10.5), (320, 9)])
+def test_letters_of_figures_are_large_enough_for_a_phone(show, folder, width, least):
+    page = show(folder / "report.html", width=width)
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("figure svg text")].map((text) => {
+            const drawn = text.getScreenCTM();
+            return [parseFloat(getComputedStyle(text).fontSize) * Math.hypot(drawn.a, drawn.b), text.textContent];
+        })"""
+    )
+    assert len(sizes) > 100
+    assert min(sizes)[0] >= least, min(sizes)
+
+
+def test_a_wide_figure_moves_sideways_on_a_phone_and_is_whole_on_paper(show, tmp_path):
+    activities = [f"activity number {number}" for number in range(1, 19)]
+    folder = write_study(tmp_path / "s" / "d", FakeStudy(subjects=2, activities=activities, windows=2))
+    write_report(folder)
+    page = show(folder / "report.html", width=390)
+    rooms = """() => [...document.querySelectorAll("[id^=figure-confusion-] > div")].map(
+        (found) => found.scrollWidth - found.clientWidth)"""
+    assert min(page.evaluate(rooms)[1:]) > 50
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.emulate_media(media="print")
+    assert max(page.evaluate(rooms)) <= 1
+
+
 CONTRAST = """() => {
     const light = (colour) => {
         const [r, g, b] = colour.match(/[0-9.]+/g).map(Number).map((value) => value / 255)
