@@ -18,7 +18,9 @@ COMMAND = re.compile(r"^    (har (?:fit|study) .+)$|`(har (?:fit|study) [^`]+)`"
 
 def stated() -> list[str]:
     """Return the commands that train, without those that only show a form."""
-    texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("norms.md", "probes.md", "other-people.md")]
+    texts = [
+        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("norms.md", "probes.md", "other-people.md")
+    ]
     found = [block or span for text in texts for block, span in COMMAND.findall(text)]
     return [command for command in dict.fromkeys(found) if not re.search(r"…|\b[A-Z]{3,}\b", command)]
 
@@ -39,7 +41,8 @@ def test_a_stated_command_is_accepted(
     monkeypatch.setenv("HAR_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr("har.training.run.run", lambda config, folder: begun.append(config) or folder)
     monkeypatch.setattr("har.study.plan.make_plan", lambda study, options: begun.append(study))
-    monkeypatch.setattr("har.commands.study._run", lambda plan, jobs: 0)
+    monkeypatch.setattr("har.commands.study._executor", lambda options, plan: None)
+    monkeypatch.setattr("har.commands.study._run", lambda plan, executor: 0)
     monkeypatch.setattr("har.commands.evaluate.main", lambda args: 0)
     assert main(shlex.split(command)[1:]) == 0
     assert len(begun) == 1
