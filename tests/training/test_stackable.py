@@ -51,6 +51,21 @@ class _Custom(CNN):
         return features
 
 
+class _OwnLoss(CNNFeatures):
+    """Features that no label reaches."""
+
+    def learn(self, x_NTC: Tensor) -> tuple[Tensor, Tensor | None]:
+        features_ND = self(x_NTC)
+        return features_ND.detach(), (features_ND - 1).square().mean()
+
+
+class _Apart(CNN):
+    """A CNN with a loss of its own."""
+
+    def build(self, channels: int, samples: int, norm: NormPlan) -> Features:
+        return _OwnLoss(self, channels, samples, norm)
+
+
 class _Noisy(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.rand_like(x)
@@ -98,6 +113,13 @@ def test_a_learner_that_would_train_otherwise_is_found_by_a_step(
     with_learner(monkeypatch, _Custom(layer))
     found = obstacle(config)
     assert (reason in str(found)) if reason else found is None
+
+
+def test_a_loss_of_the_features_own_is_trained_in_a_stack_too(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_learner(monkeypatch, _Apart([4, 4, 4]))
+    assert obstacle(config) is None
 
 
 @pytest.mark.parametrize(
