@@ -272,7 +272,10 @@ def _power(found: dict[str, Any]) -> str | None:
         return f"this design cannot show any difference: {limit}"
     size = number(found["detectable"], "size")
     adjusted = f"Holm-adjusted over {contrasts} contrast{contrast.plural(contrasts)}"
-    return f"this design finds a true difference of {size} F1 points in four of five studies ({adjusted})"
+    return (
+        f"where subjects differ as much as these, this design finds a true difference of {size} F1 points in four of"
+        f" five studies ({adjusted})"
+    )
 
 
 def _seeds_are_shared(runs: list[Run]) -> bool:

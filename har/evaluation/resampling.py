@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+FEW = 10  # subjects up to which such an interval is too short
 DRAWS = 2000  # ends of an interval are then good to about a twentieth of its length
 _ENDS = (0.025, 0.975)
 _SEED = 20_180_405  # the same files give the same intervals

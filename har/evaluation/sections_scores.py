@@ -7,6 +7,7 @@ from har.evaluation.figures_confusion import changes_figure, confusion_figure
 from har.evaluation.figures_scores import activities_figure, reliability_figure
 from har.evaluation.material import Material
 from har.evaluation.page import Figure, Fold, Section
+from har.evaluation.resampling import FEW
 
 _LONG = 24  # rows of a table that a reader opens only when asked for
 
@@ -17,10 +18,10 @@ def activities(material: Material) -> Section | None:
     svg = activities_figure(material.result, material.shown)
     if not svg:
         return None
-    caption = (
-        "F1 of each activity with its 95 % interval over subjects. The axis does not begin at zero."
-        + material.left_out()
-    )
+    subjects = min(found["subjects"] for found in material.result["variants"].values() if found["subjects"])
+    caption = "F1 of each activity with its 95 % interval over subjects"
+    caption += f", too short as there are but {subjects}." if subjects <= FEW else "."
+    caption += " The axis does not begin at zero." + material.left_out()
     return Section(
         "activities",
         tables["activities"].title,

@@ -155,8 +155,9 @@ def practical_table(result: dict[str, Any]) -> Table:
         rows.append([found["a"], found["b"], found["effect"], *shares, *probabilities, decided, found["p_corrected_t"]])
     note = (
         f"P(worse, equivalent, better): Bayesian signed-rank test with ±{100 * result['rope']:g} F1 point as"
-        " equivalent. Corrected t: a sensitivity that takes the folds' shared training data for correlation (Nadeau and"
-        " Bengio); far too strict for a test. None of these takes part in the verdict."
+        " equivalent. Interval of P(a > b): resamples of the subjects, too short with ten and fewer."
+        " Corrected t: a sensitivity that takes the folds' shared training data for correlation (Nadeau and Bengio);"
+        " far too strict for a test. None of these takes part in the verdict."
     )
     return Table("practical", f"Beside the verdicts, macro F1 ({result['policy']})", columns, rows, note)
 
@@ -165,7 +166,8 @@ def _detectable_note(result: dict[str, Any]) -> str:
     """Return what "detectable" means, and of designs that can detect nothing why that is so."""
     contrasts = len(result["contrasts"])
     text = (
-        "Detectable: the true difference that this design finds in four of five studies, Holm-adjusted over"
+        "Detectable: the true difference that this design finds in four of five studies if subjects differ as much as"
+        " these (their SD is an estimate too), Holm-adjusted over"
         f" {contrasts} contrast{plural(contrasts)} (paired t test at {result['alpha']:g} / {contrasts})."
     )
     limits = {

@@ -17,7 +17,7 @@ import numpy as np
 from har.errors import DataError
 from har.evaluation.arms import parts_of
 from har.evaluation.association import FEWEST, Association, associate, smallest_p
-from har.evaluation.contrast import ALPHA, holm, mean_interval, sign_flip_p
+from har.evaluation.contrast import ALPHA, holm, mean_interval, plural, sign_flip_p, smallest_holm
 from har.evaluation.gathering import Gathered, Run
 from har.evaluation.measures import f1
 from har.evaluation.numbers import number, with_minus
@@ -125,7 +125,11 @@ def activity_sentences(why: Mapping[str, Any]) -> list[str]:
         if not rows:
             continue
         rest = len(rows) - len(shown)
-        if not shown:
+        if min(smallest_holm([row["subjects"] for row in rows])) >= ALPHA:
+            most = max(row["subjects"] for row in rows)
+            counted = f"{most} subject{plural(most)} and {len(rows)} activities"
+            said.append(f"{pair}: with {counted}, no difference can be shown for an activity taken alone.")
+        elif not shown:
             said.append(f"{pair}: undecided for each of the {rest} activities taken alone.")
         else:
             more = f"; undecided for the other {rest}" if rest else ""

@@ -31,7 +31,8 @@ def probes_table(why: Mapping[str, Any]) -> Table:
             rows.append([found["a"], found["b"], row["probe"], row["of"], *numbers, row["finding"]])
     note = (
         "Spearman's rank correlation over S subjects of the difference of macro F1 with the value of the runs that"
-        " tested the subject. Interval: resamples of the subjects; p: permutation test, Holm-adjusted over the probes"
+        " tested the subject. Interval: resamples of the subjects, too short with ten and fewer; p: permutation test,"
+        " Holm-adjusted over the probes"
         " of one contrast. With several contrasts something is found by chance more often."
     )
     return Table("why", "Differences and probes, over subjects", columns, rows, note)

@@ -319,6 +319,7 @@ def test_the_detectable_difference_is_adjusted_over_the_declared_contrasts(study
     for found in result["contrasts"]:
         assert found["detectable"] == pytest.approx(minimum_detectable_effect(found["sd"], 8, 2))
         assert found["p_holm_smallest"] == pytest.approx(2 * 2 / 2**8)
+    assert "subjects differ as much as these, this design finds a true difference of" in result["answer"][1]
     assert "F1 points in four of five studies (Holm-adjusted over 2 contrasts)." in result["answer"][1]
 
 

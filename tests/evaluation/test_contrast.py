@@ -224,6 +224,13 @@ def test_the_sentence_has_names_points_interval_p_and_counts():
         "every is better than input: +3.1 F1 points "
         "(95 % interval +0.9 to +5.3, Holm p = 0.012, S = 10 subjects, K = 1 repeat)."
     )
+    uneven = estimate(np.array([[0.001]] * 5 + [[0.1]]))  # all agree, one by far the most
+    assert uneven.p == pytest.approx(2 / 2**6)
+    said = sentence("a", "b", uneven, uneven.p, uneven.p, 1)
+    assert said.startswith("a is better than b: +1.8 F1 points (95 % interval −2.")
+    assert ", which contains 0 and so does not confirm the test, Holm p = 0.0312" in said
+    for mean, interval, p in ((0.03, (0.001, 0.06), 0.01), (0.03, (-0.01, 0.07), 0.2)):
+        assert "contains 0" not in sentence("a", "b", _result(mean, interval), p, 0.002, 1)
     equal, slight = _result(0.001, (-0.002, 0.004)), _result(0.004, (0.002, 0.006))
     assert sentence("a", "b", equal, 0.6, 0.002, 1).startswith("a and b are equivalent within ±1 F1")
     assert sentence("a", "b", slight, 0.01, 0.002, 1).startswith("a is better than b, but negligibly so")

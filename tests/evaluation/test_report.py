@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from har.evaluation.origin import study_commands
-from har.evaluation.report import write_report
+from har.evaluation.report import study_page, write_report
 from tests.fakes.study import FakeStudy, write_study
 
 HOSTILE = "<script>alert(1)</script>"
@@ -209,6 +209,16 @@ def test_the_commands_repeat_the_policy(tmp_path):
     assert _commands(folder)[1:] == [
         f"har {name} runs/placement/fake --policy union" for name in ("evaluate", "report")
     ]
+
+
+def test_intervals_from_few_subjects_are_called_too_short(tmp_path):
+    for subjects, said in (
+        (10, "interval over subjects, too short as there are but 10. The"),
+        (11, "over subjects. The"),
+    ):
+        plan = FakeStudy({"a": 0.8}, [], subjects=subjects, windows=2)
+        figures = study_page(write_study(tmp_path / str(subjects), plan)).figures
+        assert said in figures["activities"].caption
 
 
 def test_the_protocol_says_which_activities_are_missing_and_in_how_many_runs(tmp_path):

@@ -258,9 +258,9 @@ def test_what_may_be_said_follows_one_rule(found, p_holm, family, word):
 
 def test_activities_are_said_where_they_are_shown_and_counted_where_not():
     rows = [
-        {"activity": "walk", "mean": 0.05, "p_holm": 0.01},
-        {"activity": "sit", "mean": -0.02, "p_holm": 0.5},
-        {"activity": "run", "mean": -0.031, "p_holm": 0.049},
+        {"activity": "walk", "mean": 0.05, "p_holm": 0.01, "subjects": 9},
+        {"activity": "sit", "mean": -0.02, "p_holm": 0.5, "subjects": 6},
+        {"activity": "run", "mean": -0.031, "p_holm": 0.049, "subjects": 9},
     ]
     why = {"contrasts": [{"a": "x", "b": "y", "activities": rows}]}
     assert activity_sentences(why) == [
@@ -269,3 +269,10 @@ def test_activities_are_said_where_they_are_shown_and_counted_where_not():
     for row in rows:
         row["p_holm"] = 0.2
     assert activity_sentences(why) == ["x against y: undecided for each of the 3 activities taken alone."]
+    for row, subjects in zip(rows, (7, 1, 1), strict=True):
+        row["subjects"] = subjects  # the smallest p of one among three is 3 x 2 / 2^7 = 0.047
+    assert activity_sentences(why) == ["x against y: undecided for each of the 3 activities taken alone."]
+    rows[0]["subjects"] = 6
+    assert activity_sentences(why) == [
+        "x against y: with 6 subjects and 3 activities, no difference can be shown for an activity taken alone."
+    ]
