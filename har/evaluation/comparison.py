@@ -221,6 +221,7 @@ def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
         "macro_f1": float(np.mean(values)) if values else None,
         "macro_f1_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "macro_f1_pooled": defined(macro_f1(counts.pooled, "pooled")),
+        "macro_f1_by_policy": _by_policy(runs, counts.pooled),
         **totals(counts.pooled),
         "per_subject": per_subject,
         "worst_subject": worst_subject(per_subject),
@@ -235,6 +236,15 @@ def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:
         "best_step": _mean(run.record.get("best_step") for run in runs),
         "seconds": _mean(run.record.get("seconds") for run in runs),
     }
+
+
+def _by_policy(runs: list[Run], pooled_KK: np.ndarray) -> dict[str, float | None]:
+    """Return the macro F1 of some runs under every policy: mean over subjects, repeats first, and the pooled one."""
+    found: dict[str, float | None] = {}
+    for policy in SUBJECT_POLICIES:
+        values = list(subject_scores(runs, policy).values())
+        found[policy] = float(np.mean(values)) if values else None
+    return found | {"pooled": defined(macro_f1(pooled_KK, "pooled"))}
 
 
 def _notes(variants: Mapping[str, dict[str, Any]], gathered: Gathered) -> list[str]:

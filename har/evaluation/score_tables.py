@@ -9,7 +9,7 @@ import numpy as np
 from har.evaluation.calibration import RULE
 from har.evaluation.counts import sum_counts
 from har.evaluation.gathering import Gathered
-from har.evaluation.measures import row_shares
+from har.evaluation.measures import POLICIES, row_shares
 from har.evaluation.numbers import Column, Table
 from har.evaluation.resampling import DRAWS
 
@@ -22,6 +22,7 @@ def score_tables(result: dict[str, Any], gathered: Gathered) -> list[Table]:
         gathered: The runs that it was made from.
     """
     return [
+        policies_table(result),
         activities_table(result),
         measures_table(result),
         precision_recall_table(result),
@@ -30,6 +31,18 @@ def score_tables(result: dict[str, Any], gathered: Gathered) -> list[Table]:
         subject_confusions_table(gathered),
         calibration_table(result),
     ]
+
+
+def policies_table(result: dict[str, Any]) -> Table:
+    """Return the macro F1 of each variant under every policy of absent activities."""
+    columns = [Column("variant"), *(Column(f"macro F1 ({name})", "score") for name in POLICIES)]
+    rows = [[name, *map(found["macro_f1_by_policy"].get, POLICIES)] for name, found in result["variants"].items()]
+    note = (
+        "Mean over subjects of the mean over the activities that a subject performs (present), that it performs or is"
+        " said to perform (union), or over all, undefined ones as 0; pooled: of all windows together, over all"
+        " activities. They differ where a subject does not perform every activity."
+    )
+    return Table("policies", "Macro F1 under every policy of absent activities", columns, rows, note)
 
 
 def activities_table(result: dict[str, Any]) -> Table:

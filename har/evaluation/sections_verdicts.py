@@ -12,7 +12,8 @@ from har.evaluation.page import Figure, Fold, Section
 def variants(material: Material) -> Section:
     """Return the scores of every variant."""
     found = [material.tables[name] for name in ("variants", *KINDS) if name in material.tables]
-    return Section("variants", found[0].title, tables=found)
+    policies = material.tables["policies"]
+    return Section("variants", found[0].title, tables=found, folds=[Fold(policies.title, [policies])])
 
 
 def differences(material: Material) -> Section:

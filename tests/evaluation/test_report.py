@@ -129,7 +129,7 @@ def test_page_markdown_and_csv_carry_equal_numbers(study):
     assert set(files) == {
         *("variants", "contrasts", "practical", "subjects", "differences", "curves"),
         *("activities", "precision-recall", "measures", "calibration", "confusion", "confusion-shares"),
-        *("confusion-changes", "cost"),
+        *("confusion-changes", "cost", "policies"),
         *("frames", "events", "segments", "confusion-subjects"),
         *("activity-differences", "activity-differences-subjects", "timeline"),
     }

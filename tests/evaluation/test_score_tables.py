@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from har.evaluation.comparison import judge
 from har.evaluation.event_tables import event_tables
 from har.evaluation.gathering import gather
+from har.evaluation.measures import POLICIES
 from har.evaluation.scores import PREDICTIONS
 from har.evaluation.tables import study_tables
 from tests.fakes.study import FakeStudy, write_study
@@ -35,6 +37,23 @@ def _records(table):
 def _all(folder, variant):
     """The predictions of every run of a variant."""
     return pd.concat([pd.read_parquet(path) for path in sorted(folder.glob(f"{variant}/*/*/{PREDICTIONS}"))])
+
+
+def test_every_variant_has_its_macro_f1_under_every_policy_as_scikit_learn_has_it(folder, judged):
+    table = judged[1]["policies"]
+    assert [column.head for column in table.columns[1:]] == [f"macro F1 ({name})" for name in POLICIES]
+    names = ["walk", "sit", "stairs"]
+    given = {"present": lambda frame: sorted(set(frame["truth"])), "union": lambda _: None, "all": lambda _: names}
+    for place, row in enumerate(table.rows):
+        frames = [pd.read_parquet(path) for path in folder.glob(f"v{place}/*/*/{PREDICTIONS}")]
+        scores = [[_f1_score(frame, labels(frame)) for frame in frames] for labels in given.values()]
+        assert row[1:] == pytest.approx([*np.mean(scores, axis=1), _f1_score(pd.concat(frames), names)])
+    columns = list(zip(*(row[1:] for row in table.rows), strict=True))
+    assert len(set(columns)) == 4
+
+
+def _f1_score(frame, labels):
+    return f1_score(frame["truth"], frame["prediction"], labels=labels, average="macro", zero_division=0)
 
 
 def test_confusions_per_subject_sum_to_those_of_the_variant_and_stand_in_their_file_alone(folder, judged):
