@@ -175,7 +175,7 @@ def _conclude(found: dict[str, Any], p_holm: float, gathered: dict[str, Gathered
     found["sentence"] = (
         f"{contrast.claim(a, b, word)}: {mean} F1 points over {len(rows)} data sets (95 % interval {' to '.join(ends)},"
         f" Holm p = {number(p_holm, 'p')}, {found['subjects']} subjects, standard deviation between data sets"
-        f" {number(found['sd_data_sets'], 'size')})."
+        f" estimated at {number(found['sd_data_sets'], 'size')})."
     )
     return problems
 

@@ -64,7 +64,8 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
     problems = list(gathered.problems)
     if shared:
         problems.append(
-            "The seeds of a repeat are the same in every fold; p-values are then too small (docs/statistics.md)."
+            "The seeds of a repeat are the same in every fold; p-values are then too small, and"
+            " intervals from fewer than 20 subjects too short (docs/statistics.md)."
         )
     problems.extend(_single_predictions(gathered))
     contrasts = [_contrast(gathered, declared, policy, shared) for declared in study["contrasts"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ def latency(folder: Path, runs: Sequence[Run]) -> tuple[dict[str, Any] | None, l
         if not path.is_file():
             continue
         try:
-            found.append(float(read_json(path)["cost"][_FORM]["single_ms"]))
+            milliseconds = float(read_json(path)["cost"][_FORM]["single_ms"])
+            if not 0 < milliseconds < math.inf:
+                raise ValueError(milliseconds)
+            found.append(milliseconds)
         except (DataError, KeyError, TypeError, ValueError):
             problems.append(f"The latency of run {run.folder} is left out: {EXPORT.as_posix()} does not tell it.")
     return ({"single_ms": float(np.mean(found)), "runs": len(found)} if found else None), problems

@@ -46,7 +46,7 @@ def probes(material: Material) -> Section:
         "why",
         title,
         lead="What the differences of subjects go along with, of what was measured while the runs trained"
-        " (docs/probes.md). Each dot is one subject.",
+        " (docs/probes.md), in brackets of which variant, or of which two the difference. Each dot is one subject.",
         figures=drawn,
         sentences=[*why["problems"], *sentences(why)],
         folds=[

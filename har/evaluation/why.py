@@ -146,9 +146,9 @@ def _contrast_sentences(found: Mapping[str, Any]) -> list[str]:
     if not probes:
         return [f"No value of the probes is there for both runs of a pair of {pair}."]
     for word, text in (
-        ("undecided", "Undecided is whether {pair} goes along with {names}"),
-        ("too few subjects", "There are too few subjects to say whether {pair} goes along with {names}"),
-        ("does not vary", "Nothing can be said of {names}: no two numbers to relate for {pair}"),
+        ("undecided", "It is undecided whether the difference {pair} goes along with {names}"),
+        ("too few subjects", "There are too few subjects to say whether the difference {pair} goes along with {names}"),
+        ("does not vary", "Nothing can be said of {names}: it, or the difference {pair}, is the same for all subjects"),
     ):
         rows = [row for row in probes if row["finding"] == word]
         if rows:
@@ -159,9 +159,10 @@ def _contrast_sentences(found: Mapping[str, Any]) -> list[str]:
 def _shown(pair: str, row: Mapping[str, Any]) -> str:
     """Return the sentence of an association that is shown."""
     rho, low, high = (with_minus(number(value, "correlation")) for value in (row["rho"], *row["interval"]))
+    p = number(row["p_holm"], "p")
     return (
-        f"{pair} is {_DECIDED[row['finding']]} for subjects with more {row['probe']} ({row['of']}): rank correlation"
-        f" {rho} (95 % interval {low} to {high}, Holm p = {number(row['p_holm'], 'p')}, {row['subjects']} subjects)."
+        f"The difference {pair} is {_DECIDED[row['finding']]} for subjects with more {row['probe']} ({row['of']}): rank"
+        f" correlation {rho} (95 % interval {low} to {high}, Holm p = {p}, {row['subjects']} subjects)."
     )
 
 

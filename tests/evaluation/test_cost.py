@@ -60,7 +60,7 @@ def _export(run, content):
 def test_latency_is_of_the_runs_that_were_exported_and_a_file_that_does_not_tell_it_is_named(folder, tmp_path):
     study = Path(shutil.copytree(folder, tmp_path / "s" / "d"))
     assert "har export" in study_page(study).markdown()
-    for subject, content in ((1, {"single_ms": 0.5}), (2, {"single_ms": 0.8}), (3, {})):
+    for subject, content in ((1, {"single_ms": 0.5}), (2, {"single_ms": 0.8}), (3, {"single_ms": float("nan")})):
         cost = {"best.ckpt": {"single_ms": 7.0}, "model.onnx": content}
         _export(study / "v0" / f"subject-{subject}" / "repeat-0", json.dumps({"cost": cost}))
     _export(study / "v0" / "subject-4" / "repeat-0", "{")

@@ -91,7 +91,9 @@ def test_a_planted_association_is_found_and_said_and_nothing_else(judged):
     assert (found["of"], found["subjects"], found["finding"]) == ("every", 10, "falls")
     assert found["rho"] == pytest.approx(-1)
     said = sentences(why)
-    assert said[0].startswith("every − input is smaller for subjects with more shift of stored means, depth 1 (every)")
+    assert said[0].startswith(
+        "The difference every − input is smaller for subjects with more shift of stored means, depth 1 (every)"
+    )
     assert "10 subjects" in said[0]
     assert "no causes" in said[-1]
     assert sum("is larger" in text or "is smaller" in text for text in said) == 1
