@@ -293,6 +293,8 @@ def _read_entry(
     """Read and score one inference of a run; raise a `DataError` that says why it does not count."""
     place = folder / entry["folder"]
     frame, truth = read_run(place, inference)
+    if (made := record.get("test_windows", len(frame))) != len(frame):
+        raise DataError(f"it has predictions of {len(frame)} windows, where run.json counts {made}")
     counts = count(frame, truth)
     strangers = sorted(set(counts.confusions) ^ tested, key=natural)
     if strangers:

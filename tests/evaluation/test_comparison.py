@@ -177,7 +177,9 @@ def test_a_subject_that_one_variant_lacks_is_left_out_of_both_and_named(study):
 
 def test_runs_of_different_windows_are_refused_and_the_family_keeps_its_size(study):
     path = _run(study, "none", 2) / PREDICTIONS
-    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    rest = pd.read_parquet(path).iloc[1:]
+    rest.to_parquet(path)
+    _change(path.parents[1] / "run.json", test_windows=len(rest))
     result = evaluate_study(study)
     first, second = result["contrasts"]
     assert (second["verdict"], second["p"], second["differences"]) == ("not judged", None, {})
@@ -220,38 +222,6 @@ def test_the_same_number_of_windows_is_not_the_same_windows(study, column):
     frame.to_parquet(path)
     truth.to_parquet(path.parents[1] / "truth.parquet")
     assert "refused" in evaluate_study(study)["contrasts"][1]["problems"][0]
-
-
-def test_windows_of_two_subjects_that_one_variant_has_the_other_way_round_are_refused(study):
-    content = json.loads((study / "study.json").read_text())
-    fold = {"name": "pair", "train": ["3", "4"], "validation": ["5"], "test": ["1", "2"]}
-    content |= {
-        "folds": [fold],
-        "runs": [run | {"fold": "pair"} for run in content["runs"] if run["fold"] == "subject-1"],
-    }
-    (study / "study.json").write_text(json.dumps(content))
-    for variant in ("none", "input", "every"):
-        for repeat in (0, 1):
-            ours, other = (_run(study, variant, subject, repeat) for subject in (1, 2))
-            for name in (PREDICTIONS, Path("truth.parquet")):
-                both = pd.concat([pd.read_parquet(run / name) for run in (ours, other)], ignore_index=True)
-                if variant == "none":
-                    both["subject"] = both["subject"].map({"1": "2", "2": "1"})
-                both.to_parquet(ours / name)
-    first, second = evaluate_study(study)["contrasts"]
-    assert list(first["differences"]) == ["1", "2"]
-    assert second["verdict"] == "not judged"
-    assert "refused: its runs predicted different windows or subjects" in second["problems"][0]
-
-
-def test_windows_that_begin_together_are_the_same_in_any_order(study):
-    for variant in ("input", "every"):
-        path = _run(study, variant, 2) / PREDICTIONS
-        frame = pd.read_parquet(path)
-        longer = frame.iloc[[0]].assign(end_s=frame["end_s"].iloc[0] - 0.5)
-        parts = [frame, longer] if variant == "input" else [longer, frame]
-        pd.concat(parts, ignore_index=True).to_parquet(path)
-    assert evaluate_study(study)["contrasts"][0]["subjects"] == 8
 
 
 def test_the_order_of_rows_does_not_matter(study):
@@ -372,23 +342,6 @@ def test_a_folder_that_is_no_study_names_the_studies_near_it(study):
         evaluate_study(study)
     (study / "study.json").write_text("{")
     with pytest.raises(DataError, match="damaged"):
-        evaluate_study(study)
-
-
-@pytest.mark.parametrize(
-    ("harm", "says"),
-    [
-        (lambda content: content["runs"][3].pop("fold"), r"runs\[3\] lacks 'fold'"),
-        (lambda content: content["contrasts"].append("a - b"), r"contrasts\[2\] lacks 'a'"),
-        (lambda content: content.update(folds={}), r"folds\[0\] lacks 'name'"),
-        (lambda content: content["folds"].pop(1), r"runs\[\d+\] is of fold 'subject-2'"),
-    ],
-)
-def test_a_study_file_with_half_of_an_entry_is_refused_with_its_place(study, harm, says):
-    content = json.loads((study / "study.json").read_text())
-    harm(content)
-    (study / "study.json").write_text(json.dumps(content))
-    with pytest.raises(DataError, match=says):
         evaluate_study(study)
 
 

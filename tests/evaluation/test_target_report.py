@@ -151,7 +151,7 @@ def test_a_study_without_target_or_tuning_has_no_trace_of_them(tmp_path):
     folder = write_study(tmp_path / "s" / "d", FakeStudy(subjects=2))
     write_report(folder)
     assert "target" not in json.loads((folder / "contrasts.json").read_text())
-    assert "target" not in (folder / "report.md").read_text()
+    assert "target" not in (folder / "report.md").read_text().replace(str(folder), "")  # named after this test
     assert not list((folder / "tables").glob("steps*"))
 
 
