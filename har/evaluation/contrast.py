@@ -331,13 +331,21 @@ def sentence(a: str, b: str, result: Estimate, p_holm: float, smallest: float, c
     ends = "no interval from one subject"
     if result.interval is not None:
         low, high = (with_minus(number(end, "points")) for end in result.interval)
-        ends = f"95 % interval {low} to {high}"
-        if word.startswith(("better", "worse")) and result.interval[0] <= 0 <= result.interval[1]:
-            ends += ", which contains 0 and so does not confirm the test"
+        ends = f"95 % interval {low} to {high}{'' if few else _at_odds(word, result.interval, contrasts)}"
     p = "no test" if few else f"Holm p = {number(p_holm, 'p')}"
     S, K = result.subjects, result.repeats
     counts = f"S = {S} subject{plural(S)}, K = {K} repeat{plural(K)}"
     return f"{stated}: {with_minus(number(result.mean, 'points'))} F1 points ({ends}, {p}, {counts})."
+
+
+def _at_odds(word: str, interval: tuple[float, float], contrasts: int) -> str:
+    """Return the words that follow an interval which seems to tell another story than the verdict."""
+    contains = interval[0] <= 0 <= interval[1]
+    if word.startswith(("better", "worse")) and contains:
+        return ", which contains 0 and so does not confirm the test"
+    if word == "undecided" and not contains:
+        return " by itself, not adjusted as p is" if contrasts > 1 else ", which the test does not confirm"
+    return ""
 
 
 def plural(count: int) -> str:

@@ -108,7 +108,7 @@ def forest_figure(name: str, found: Mapping[str, Any], policy: str) -> str:
         axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", length=0, pad=8)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(short(f"{found['a']} − {found['b']}, points of macro F1 ({policy})", 44), loc="right")
+        axes.set_xlabel(f"difference of macro F1 ({policy}), points", loc="right")
         axes.margins(x=0.06)
 
     return draw_svg(name, (WIDTH_IN, 0.7 + 0.5 * (len(rows) + 1)), draw)

@@ -22,7 +22,8 @@ def differences(material: Material) -> Section:
     drawn = []
     if svg := differences_figure(result):
         caption = (
-            "Each dot is one subject, the diamond the mean with its 95 % interval; right of zero, the first variant is"
+            "Each dot is one subject, the diamond the mean with its 95 % interval, which is of that contrast by itself,"
+            " while verdicts are adjusted for all; right of zero, the first variant is"
             f" better. The grey band, ±{number(result['rope'], 'size')} points, is the region of practical equivalence."
         )
         drawn.append(Figure("differences", svg, caption, tables["differences"]))

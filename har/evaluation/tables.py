@@ -134,7 +134,7 @@ def contrasts_table(result: dict[str, Any]) -> Table:
     note = (
         "Paired differences over S subjects, K repeats averaged first."
         + (f" Interval: {', '.join(methods)}." if methods else "")
-        + " p: two-sided sign-flip test, Holm-adjusted over the declared contrasts. "
+        + " p: two-sided sign-flip test, Holm-adjusted over the declared contrasts; intervals are not adjusted. "
         + _detectable_note(result)
     )
     return Table("contrasts", f"Contrasts, macro F1 ({result['policy']})", columns, rows, note)

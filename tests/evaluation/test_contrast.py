@@ -230,7 +230,11 @@ def test_the_sentence_has_names_points_interval_p_and_counts():
     assert said.startswith("a is better than b: +1.8 F1 points (95 % interval −2.")
     assert ", which contains 0 and so does not confirm the test, Holm p = 0.0312" in said
     for mean, interval, p in ((0.03, (0.001, 0.06), 0.01), (0.03, (-0.01, 0.07), 0.2)):
-        assert "contains 0" not in sentence("a", "b", _result(mean, interval), p, 0.002, 1)
+        said = sentence("a", "b", _result(mean, interval), p, 0.002, 4)
+        assert not any(words in said for words in ("contains 0", "confirm", "adjusted"))
+    alone, several = (sentence("a", "b", _result(0.023, (0.005, 0.041)), 0.1, 0.002, m) for m in (1, 4))
+    assert "(95 % interval +0.5 to +4.1 by itself, not adjusted as p is, Holm p = 0.1," in several
+    assert "(95 % interval +0.5 to +4.1, which the test does not confirm, Holm p = 0.1," in alone
     equal, slight = _result(0.001, (-0.002, 0.004)), _result(0.004, (0.002, 0.006))
     assert sentence("a", "b", equal, 0.6, 0.002, 1).startswith("a and b are equivalent within ±1 F1")
     assert sentence("a", "b", slight, 0.01, 0.002, 1).startswith("a is better than b, but negligibly so")
