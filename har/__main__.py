@@ -30,6 +30,7 @@ _GROUPS: dict[str, dict[str, str]] = {
     "ship": {
         "export": "a run as ONNX and torch.export files, proved, with a model card",
         "stream": "sensor samples in, activities out, as they come",
+        "serve": "a local page for live motion from a phone's browser",
     },
     "machine": {
         "doctor": "versions, threads, data found, disk, accelerators",

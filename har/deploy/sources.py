@@ -47,6 +47,25 @@ def address_of(text: str) -> tuple[str, int]:
     return host.strip("[]") or LOOPBACK, int(port)
 
 
+def listener(address: tuple[str, int], *, backlog: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Args:
+        address: Host and port; 0 is any free port.
+        backlog: Connections that may wait to be taken.
+
+    Raises:
+        UsageError: The address cannot be listened at.
+    """
+    host, port = address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server(address, family=family, backlog=backlog)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # Python adds the address, which is named here
+        raise UsageError(f"cannot listen at {host}:{port} ({reason}).", "Choose another.") from None
+
+
 def connection(address: tuple[str, int], tell: Callable[[str], None]) -> Iterator[bytes]:
     """Wait for one TCP connection and yield what comes through it, until the other side closes it.
 
@@ -58,12 +77,8 @@ def connection(address: tuple[str, int], tell: Callable[[str], None]) -> Iterato
         UsageError: The address cannot be listened at.
         DataError: The connection broke.
     """
-    host, port = address
-    try:
-        server = socket.create_server(address, family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1)
-    except OSError as error:
-        raise UsageError(f"cannot listen at {host}:{port} ({error.strerror or error}).", "Choose another.") from None
-    with server:
+    host = address[0]
+    with listener(address, backlog=1) as server:
         tell(f"listening at {host}:{server.getsockname()[1]}")
         client, peer = server.accept()
     tell(f"connected: {peer[0]}:{peer[1]}")
