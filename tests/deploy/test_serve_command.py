@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from websockets.sync.client import connect
 
 from har.__main__ import main
 from har.commands import serve
+from har.deploy.serve import MOST_CONNECTIONS
+from har.deploy.serve_session import LONGEST, MOST_MESSAGES, MOST_SAMPLES
 from tests.deploy.serving import asked
 
 
@@ -82,6 +85,16 @@ def test_a_model_of_other_sensors_is_refused_by_what_it_needs(run, tmp_path, cap
     assert main(["serve", str(without_z(run, tmp_path / "run"))]) == 2
     text = capsys.readouterr().err
     assert re.search(r"the model needs acc_x \(m/s²\), .* and a phone's browser gives", text)
+
+
+def test_the_documentation_states_commands_that_exist_and_the_limits_that_hold():
+    text = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^har serve (.+)$", text, re.MULTILINE)
+    ports = [serve._parser().parse_args(shlex.split(command)).port for command in commands]
+    assert ports == [8765, 8765]
+    assert f"At most {MOST_CONNECTIONS} pages are connected" in text
+    limits = f"{LONGEST:_} bytes and {MOST_SAMPLES} samples, and {MOST_MESSAGES} come a second".replace("_", " ")
+    assert limits in " ".join(text.split())
 
 
 def test_names_of_this_machine_count_only_where_it_is_open_to_its_network():
