@@ -39,7 +39,7 @@ lint: $(VENV)/dev.stamp  ## style, types, import contracts
 	$(BIN)/lint-imports
 
 test: lint  ## lint and all quick tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 $(VENV)/ray.stamp: $(VENV)/dev.stamp
 	$(PIP) install --quiet -c constraints.txt -e ".[ray]"

@@ -21,7 +21,7 @@ EXPECTED_SKIPS = (
 )
 
 # Numerical tests take fresh inputs every time; a failure is repeated with HAR_TEST_SEED=<the number in the header>.
-SEED = int(os.environ.get("HAR_TEST_SEED") or secrets.randbelow(2**31))
+SEED = int(os.environ.setdefault("HAR_TEST_SEED", str(secrets.randbelow(2**31))))  # processes of one session share it
 
 
 def pytest_report_header() -> str:

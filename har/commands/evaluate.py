@@ -205,23 +205,24 @@ def _expect_folder(out: Path) -> None:
 
 def _missing(run: Path) -> dict[str, list[str]] | None:
     """Return the activities that a run's record says are missing from a part of its data, if it has a record."""
-    from har.evaluation.gathering import read_json
+    from har.training.stored import read_run
 
     if not (run / "run.json").is_file():
         return None
-    missing: dict[str, list[str]] | None = read_json(run / "run.json").get("classes_missing")
+    missing: dict[str, list[str]] | None = read_run(run).get("classes_missing")
     return missing
 
 
 def _expect_run(folder: Path) -> None:
     """Raise where a folder is no run, or a run that has not got as far as its predictions."""
-    from har.evaluation.gathering import read_json, studies_near
+    from har.evaluation.gathering import studies_near
     from har.evaluation.scores import PREDICTIONS
+    from har.training.stored import read_run
 
     if (folder / PREDICTIONS).is_file():
         return
     if (folder / "run.json").is_file():
-        record = read_json(folder / "run.json")
+        record = read_run(folder)
         reason = f": {record.get('error')}" if record.get("error") else ""
         raise DataError(
             f"{folder} has no predictions; its status is {record.get('status')}{reason}.",

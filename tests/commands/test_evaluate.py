@@ -206,6 +206,16 @@ def test_a_file_that_is_no_parquet_is_one_clear_error(tmp_path, capsys):
     assert "x.parquet: the predictions file is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["[1]", "{}", "{"])
+def test_a_damaged_record_is_one_clear_error_with_predictions_and_without(run, tmp_path, capsys, content):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "run.json").write_text(content)
+    assert main(["evaluate", str(folder)]) == 3
+    (folder / "predictions" / "running.parquet").unlink()
+    assert main(["evaluate", str(folder)]) == 3
+    assert capsys.readouterr().err.count("run.json is damaged") == 2
+
+
 def test_a_wrong_row_of_a_file_is_named(run, tmp_path, capsys):
     frame = pd.read_parquet(run / "predictions" / "running.parquet")
     frame.loc[7, "prediction"] = "wlak"
