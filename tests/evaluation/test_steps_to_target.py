@@ -237,7 +237,7 @@ def test_no_run_at_all_is_an_empty_finding():
     result, problems = steps_to_target(gathered, shared_repeats=False)
     assert problems == []
     assert (result["runs"], result["limits"], result["variants"]["none"]["reached"]) == ([], {}, None)
-    assert [len(table.cells()) for table in target_tables(result)] == [2, 3, 0]
+    assert [len(table.cells()) for table in target_tables(result)] == [2, 0, 3, 0]
 
 
 @pytest.mark.parametrize("before", [[], [0.1], [0.9, 0.9]])
@@ -270,15 +270,17 @@ def test_where_the_reference_diverged_its_fold_is_left_out_and_named():
 def test_the_tables_hold_the_finding():
     never = curve(0.1, 0.1, 0.1, 0.1)
     result = paired([never, curve(0.9, 0.9, 0.9, 0.9)], [curve(0.1, 0.8, 0.8, 0.8)] * 2, share=0.9)
-    variants, contrasts, runs = target_tables(result)
-    assert [table.name for table in (variants, contrasts, runs)] == [
+    variants, curves, contrasts, runs = target_tables(result)
+    assert [table.name for table in (variants, curves, contrasts, runs)] == [
         "steps-to-target",
+        "steps-to-target-curves",
         "steps-to-target-contrasts",
         "steps-to-target-runs",
     ]
     assert variants.cells()[1] == ["every", "0.500", "10", "25", "640", "1600", "5.0", "12.5", "2", "2"]
     assert "90 % of the best validation macro F1 of none" in variants.title
     assert "40 steps, 2560 examples, 20.0 seconds" in variants.note
+    assert [row for row in curves.cells() if row[0] == "every"] == [["every", "10", "0.500"]]
     assert contrasts.cells()[0][:7] == ["every", "none", "steps", "0.50", "", "", "1"]
     assert contrasts.cells()[0][7] == "+5.0"
     assert ["every", "fold-0", "0", "0.720", "", "", "", "40"] in runs.cells()
