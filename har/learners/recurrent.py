@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from har.learners.base import Features, Learner
 from har.learners.layered import LayeredFeatures, Layers
-from har.learners.settings import require_for_each, require_positive, require_share, require_widths
+from har.learners.settings import require_convolutions, require_positive, require_share, require_widths
 from har.norms.plan import NormPlan
 
 
@@ -72,9 +72,7 @@ class Hybrid(Learner):
         dense: list[int] = [512],  # noqa: B006
         dropout: float = 0.0,
     ) -> None:
-        require_widths("Hybrid", "filters", filters, "convolution", "[50]")
-        require_for_each("Hybrid", "kernels", kernels, len(filters), "convolutions")
-        require_for_each("Hybrid", "pool", pool, len(filters), "convolutions")
+        require_convolutions("Hybrid", filters, kernels, pool, "[50]")
         _require_recurrent("Hybrid", units, dense, dropout)
         self.filters, self.kernels, self.pool = list(filters), list(kernels), list(pool)
         self.units, self.dense = list(units), list(dense)

@@ -38,6 +38,26 @@ def require_for_each(learner: str, name: str, values: Sequence[int], count: int,
         )
 
 
+def require_convolutions(
+    learner: str, filters: Sequence[int], kernels: Sequence[int], pool: Sequence[int], example: str
+) -> None:
+    """Refuse convolutions whose kernels and pooling are not given for each of them.
+
+    Args:
+        learner: The learner's name, for messages.
+        filters: Filters of each convolution.
+        kernels: Samples of each kernel.
+        pool: Max-pooling after each, in samples.
+        example: Good filters.
+
+    Raises:
+        UsageError: When there is none, a number is missing, or one is not positive.
+    """
+    require_widths(learner, "filters", filters, "convolution", example)
+    require_for_each(learner, "kernels", kernels, len(filters), "convolutions")
+    require_for_each(learner, "pool", pool, len(filters), "convolutions")
+
+
 def require_positive(learner: str, name: str, value: int, example: int) -> None:
     """Refuse a number of samples or units below 1.
 

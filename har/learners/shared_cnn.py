@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from har.learners.base import Features, Learner
 from har.learners.layered import LayeredFeatures, Layers
-from har.learners.settings import require_for_each, require_share, require_widths
+from har.learners.settings import require_convolutions, require_share, require_widths
 from har.norms.plan import NormPlan
 
 
@@ -36,9 +36,7 @@ class SharedCNN(Learner):
         dense: list[int] = [1000],  # noqa: B006
         dropout: float = 0.0,
     ) -> None:
-        require_widths("SharedCNN", "filters", filters, "convolution", "[50, 40, 30]")
-        require_for_each("SharedCNN", "kernels", kernels, len(filters), "convolutions")
-        require_for_each("SharedCNN", "pool", pool, len(filters), "convolutions")
+        require_convolutions("SharedCNN", filters, kernels, pool, "[50, 40, 30]")
         require_widths("SharedCNN", "dense", dense, "dense layer", "[1000]")
         require_share("SharedCNN", dropout)
         self.filters, self.kernels, self.pool = list(filters), list(kernels), list(pool)

@@ -18,9 +18,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         UsageError: When the folder is no run.
         DataError: When the file is damaged.
     """
-    path = folder / "run.json"
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run: there is no run.json.", "Give the folder that har fit named.")
+    path = _file_of(folder, "run.json")
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         record["status"]
@@ -36,9 +34,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         UsageError: When the folder is no run.
         DataError: When the file is damaged.
     """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run: there is no config.yaml.", "Give the folder that har fit named.")
+    path = _file_of(folder, "config.yaml")
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
@@ -46,6 +42,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.")
     return config
+
+
+def _file_of(folder: Path, name: str) -> Path:
+    """Return the path of a file that every run has; see the errors of its readers."""
+    path = folder / name
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: there is no {name}.", "Give the folder that har fit named.")
+    return path
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -23,6 +23,11 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(data_root: Path) -> dict[str, Any]:
     """Dotted settings of a small run on the fake."""
+    return small_settings(data_root)
+
+
+def small_settings(data_root: Path) -> dict[str, Any]:
+    """Return them, for fixtures of a whole module."""
     return {
         "name": "small",
         "data.root": str(data_root),

@@ -18,6 +18,7 @@ from har.training.fused import run_together
 from har.training.record import read_run
 from har.training.room import replicas_that_fit, saved_bytes
 from har.training.run import run
+from tests.training.conftest import small_settings
 
 DIVERGES = 1
 REPLICAS: list[dict[str, Any]] = [
@@ -54,18 +55,7 @@ def made(tasks: list[dict[str, Any]]) -> dict[int, Exception | None]:
 @pytest.fixture(scope="module")
 def both(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[int, Exception | None]]:
     """The runs made together, the same made one by one, and how the former ended."""
-    small = {
-        "data.root": str(data_root),
-        "data.window_s": 2.0,
-        "data.step_s": 0.5,
-        "data.batch_size": 32,
-        "model.learner": "har.learners.cnn.CNN",
-        "model.learner.init_args.filters": [8, 8],
-        "model.learner.init_args.pool": [4, 2],
-        "trainer.max_steps": 30,
-        "trainer.val_check_interval": 10,
-        "trainer.enable_progress_bar": False,
-    }
+    small = small_settings(data_root)
     folder = tmp_path_factory.mktemp("fused")
     ended = made(tasks_of(folder / "together", small))
     for number, task in enumerate(tasks_of(folder / "apart", small)):
