@@ -7,9 +7,11 @@ is listed and not judged. Nothing is filled in: whatever a study lacks is among 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from har.errors import UsageError
 from har.evaluation import contrast
@@ -62,11 +64,9 @@ def evaluate_across(folders: Sequence[Path], out: Path, policy: str = DEFAULT_PO
     problems = [f"{name}: {problem}" for name, result in judged.items() for problem in result["problems"]]
     if len(names) > 1:
         problems.insert(0, f"The studies have different names: {', '.join(sorted(names))}.")
-    declared = _declared(judged)
-    contrasts = [_contrast(a, b, judged, gathered, policy) for a, b in declared]
-    adjusted = contrast.holm([1.0 if found["p"] is None else found["p"] for found in contrasts])
-    for found, p_holm in zip(contrasts, adjusted, strict=True):
-        problems.extend(_conclude(found, p_holm, gathered))
+    contrasts = over_data_sets(judged, lambda name, a, b: pair_up(gathered[name], a, b, policy).difference_SR)
+    for found in contrasts:
+        problems.extend(_problems(found, gathered))
     result = {
         "study": ", ".join(sorted(names)),
         "policy": policy,
@@ -77,6 +77,25 @@ def evaluate_across(folders: Sequence[Path], out: Path, policy: str = DEFAULT_PO
     write_json(out / ACROSS, result)
     write_text(out / FOREST, forest_table(result).csv())
     return result
+
+
+def over_data_sets(
+    judged: Mapping[str, Mapping[str, Any]], difference_SR: Callable[[str, str, str], np.ndarray]
+) -> list[dict[str, Any]]:
+    """State each contrast over all data sets that have it, adjusted over the contrasts.
+
+    Args:
+        judged: Data set to its study's result, of which ``contrasts`` is read.
+        difference_SR: Data set, a and b to the differences of its subjects and repeats, as `pair_up` returns them.
+
+    Returns:
+        The entry ``contrasts`` of `across.json`.
+    """
+    contrasts = [_contrast(a, b, judged, difference_SR) for a, b in _declared(judged)]
+    adjusted = contrast.holm([1.0 if found["p"] is None else found["p"] for found in contrasts])
+    for found, p_holm in zip(contrasts, adjusted, strict=True):
+        _conclude(found, p_holm)
+    return contrasts
 
 
 def forest_table(result: dict[str, Any]) -> Table:
@@ -124,14 +143,17 @@ def _check_data_sets(folders: Sequence[Path]) -> None:
         )
 
 
-def _declared(judged: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+def _declared(judged: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return the pairs of all studies, in the order in which they are first declared."""
     pairs = ((found["a"], found["b"]) for result in judged.values() for found in result["contrasts"])
     return list(dict.fromkeys(pairs))
 
 
 def _contrast(
-    a: str, b: str, judged: dict[str, dict[str, Any]], gathered: dict[str, Gathered], policy: str
+    a: str,
+    b: str,
+    judged: Mapping[str, Mapping[str, Any]],
+    difference_SR: Callable[[str, str, str], np.ndarray],
 ) -> dict[str, Any]:
     """Return one contrast over the data sets that have it, before adjustment."""
     rows = []
@@ -144,7 +166,7 @@ def _contrast(
     if len(rows) < FEWEST:
         nothing = ("mean", "error", "interval", "p", "sd_data_sets", "sd_subjects", "sd_repeats")
         return result | dict.fromkeys(nothing)
-    fitted = fit([pair_up(gathered[row["data_set"]], a, b, policy).difference_SR for row in rows])
+    fitted = fit([difference_SR(row["data_set"], a, b) for row in rows])
     for row, weight in zip(rows, fitted.weight_J, strict=True):
         row["weight"] = weight
     return result | _fitted(fitted)
@@ -156,18 +178,14 @@ def _fitted(fitted: MixedFit) -> dict[str, Any]:
     return values | {"interval": list(fitted.interval)}
 
 
-def _conclude(found: dict[str, Any], p_holm: float, gathered: dict[str, Gathered]) -> list[str]:
-    """Add the adjusted p, the verdict and its sentence to a contrast; return what is wrong with its ground."""
+def _conclude(found: dict[str, Any], p_holm: float) -> None:
+    """Add the adjusted p, the verdict and its sentence to a contrast."""
     a, b, rows = found["a"], found["b"], found["data_sets"]
-    problems = _unlike(a, b, {row["data_set"]: gathered[row["data_set"]] for row in rows})
-    missing = [name for name in gathered if name not in {row["data_set"] for row in rows}]
-    if missing:
-        problems.append(f"{a} against {b} is not there in {', '.join(missing)}; nothing was filled in.")
     if found["mean"] is None:
         found |= {"p_holm": None, "verdict": "not judged"}
         count = f"{len(rows)} data set{contrast.plural(len(rows))}"
         found["sentence"] = f"{a} against {b} is not judged over data sets: {count}, and {FEWEST} are needed."
-        return problems
+        return
     low, high = found["interval"]
     word = contrast.verdict(found["mean"], (low, high), p_holm, 0.0)
     found |= {"p_holm": p_holm, "verdict": word}
@@ -177,6 +195,15 @@ def _conclude(found: dict[str, Any], p_holm: float, gathered: dict[str, Gathered
         f" Holm p = {number(p_holm, 'p')}, {found['subjects']} subjects, standard deviation between data sets"
         f" estimated at {number(found['sd_data_sets'], 'size')})."
     )
+
+
+def _problems(found: Mapping[str, Any], gathered: Mapping[str, Gathered]) -> list[str]:
+    """Return what is wrong with the ground that a contrast stands on."""
+    a, b, rows = found["a"], found["b"], found["data_sets"]
+    problems = _unlike(a, b, {row["data_set"]: gathered[row["data_set"]] for row in rows})
+    missing = [name for name in gathered if name not in {row["data_set"] for row in rows}]
+    if missing:
+        problems.append(f"{a} against {b} is not there in {', '.join(missing)}; nothing was filled in.")
     return problems
 
 
