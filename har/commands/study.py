@@ -26,6 +26,7 @@ har study configs/studies/bn-placement.yaml                 the whole study; fin
 har study configs/studies/bn-placement.yaml --repeats 3     three seeds per fold
 har study configs/studies/bn-placement.yaml --dry-run       the runs, their state and the estimated time
 har study configs/studies/bn-placement.yaml --data hapt     on another data set
+har study configs/studies/bn-placement.yaml --data hapt --folds kfold --fold-count 10   in ten folds of three subjects
 har study configs/studies/bn-placement.yaml --set trainer.accelerator=cuda    on a GPU, many runs at a time
 har study configs/studies/bn-placement.yaml --short --set trainer.max_steps=60 --runs /tmp/quick
 """
@@ -60,7 +61,8 @@ def main(args: list[str]) -> int:
     if options.repeats is not None:
         study = dataclasses.replace(study, repeats=_at_least_one("--repeats", options.repeats))
     overrides = ({"probes": True} if options.probes else {}) | _overrides(options.set)
-    plan = make_plan(study, Options(options.data, options.runs, options.root, overrides))
+    asked = Options(options.data, options.runs, options.root, overrides, options.folds, options.fold_count)
+    plan = make_plan(study, asked)
     executor = _executor(options, plan)
     return _show(plan, executor) if options.dry_run else _run(plan, executor)
 
@@ -76,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", metavar="FILE.yaml", help="the study, such as configs/studies/bn-placement.yaml")
     parser.add_argument("--short", action="store_true", help="the study's short form: fewer variants, the same runs")
     parser.add_argument("--data", metavar="NAME", help="another data set than the base experiment's (har datasets)")
+    parser.add_argument("--folds", metavar="RULE", help="another division of subjects: loso, kfold, a split, a file")
+    parser.add_argument("--fold-count", metavar="N", type=int, help="how many folds, with --folds kfold")
     parser.add_argument("--repeats", metavar="N", type=int, help="runs per variant and fold, each with its own seed")
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes, one thread each (default: the cores)")
     parser.add_argument(

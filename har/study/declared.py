@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from har.errors import UsageError
+from har.errors import UsageError, candidates
 from har.evaluation.arms import RUNNING, parts_of
 
 # Names become folders: the same characters mean the same file on every file system, and none hides or climbs.
@@ -30,13 +30,24 @@ GOVERNED = (
 )
 
 
+FOLD_RULES = ("loso", "kfold")
+# A split of a card, as opposed to the path of a file: no slash and no ending.
+SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
 # How the names of variants at their own tuned values end.
 OWN = "-own"
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A declared comparison: the score of `a` minus that of `b`, each VARIANT or VARIANT@INFERENCE, over subjects."""
+    """A declared comparison: the score of `a` minus that of `b`, over subjects.
+
+    Attributes:
+        a: VARIANT, or VARIANT@INFERENCE for another inference of the study than running.
+        b: Likewise.
+        primary: Whether it answers the question; exactly one contrast does.
+    """
 
     a: str
     b: str
@@ -85,7 +96,12 @@ class Tune:
 
 @dataclass(frozen=True)
 class Target:
-    """What training is timed by: a share of the best validation macro F1 of one variant in the same fold and repeat."""
+    """What training is timed by: a share of the best validation macro F1 of one variant in the same fold and repeat.
+
+    Attributes:
+        reference: The variant.
+        share: Of its best score.
+    """
 
     reference: str
     share: float
@@ -96,16 +112,20 @@ class Study:
     """A study file, checked.
 
     Attributes:
+        name: Names the folder of the study's runs.
+        question: What the report answers, a sentence.
         file: The study file.
-        base: The experiment file that every run starts from.
+        base: The experiment file that every run starts from; its path is relative to the study file.
         variants: Name to dotted overrides of the base, in the file's order.
+        protocol: How subjects are divided.
         repeats: Runs per variant and fold, each with a seed of its own.
         seed: The number that all seeds are derived from.
+        contrasts: The comparisons, declared before anything runs.
         notes: Sentences for the report.
         inferences: What every run predicts with (`har.norms.inferences`).
         short: Names of the variants of the short form; empty where there is none.
         is_short: Whether this is the short form (`short_form`).
-        data_sets: Name of a data set to dotted overrides of the base on it.
+        data_sets: Name of a data set to dotted overrides of the base on it, or the path of a file that says so.
         tune: What is tuned, if anything is.
         target: What training is timed by, if it is.
         seed_offsets: Name of a variant with seeds of its own to what tells these apart (`har.study.offsets`).
@@ -159,6 +179,45 @@ def short_form(study: Study) -> Study:
     variants = {name: own for name, own in study.variants.items() if name in study.short}
     short = replace(study, variants=variants, is_short=True)
     return replace(short, contrasts=among(study.contrasts, short.names))
+
+
+def divided(study: Study, folds: str | None, fold_count: int | None) -> Study:
+    """Return the study with its subjects divided otherwise than its file says; as it is when both are None.
+
+    Args:
+        study: The study; as many subjects validate as it says.
+        folds: As `Protocol.folds`, a path taken from the working folder.
+        fold_count: Number of folds of ``"kfold"``, which alone has one.
+
+    Raises:
+        UsageError: Rule and number contradict each other, a file is missing, or nothing says how many validate.
+    """
+    if folds is None and fold_count is None:
+        return study
+    protocol = study.protocol
+    folds = protocol.folds if folds is None else folds
+    if (folds == "kfold") != (fold_count is not None):
+        said = (
+            f"--fold-count {fold_count} has no meaning with folds {folds!r}"
+            if fold_count is not None
+            else "kfold lacks a number"
+        )
+        raise UsageError(f"{said}.", "Write --folds kfold --fold-count 10.")
+    if fold_count is not None and fold_count < 2:
+        raise UsageError(f"--fold-count {fold_count} is not possible.", "Give a whole number from 2 upwards.")
+    by_rule = folds in FOLD_RULES or SPLIT_NAME.fullmatch(folds) is not None
+    if not by_rule and not Path(folds).is_file():
+        near = candidates(folds, FOLD_RULES)
+        raise UsageError(f"--folds {folds!r} is no rule, no split and no file.", near)
+    if by_rule and protocol.validation_subjects is None:
+        raise UsageError(
+            f"{study.file} does not say how many subjects validate, which --folds {folds} needs.",
+            "Edit a copy of the study file: protocol: {folds: loso, validation_subjects: 2}",
+        )
+    validating = protocol.validation_subjects if by_rule else None
+    return replace(
+        study, protocol=replace(protocol, folds=folds, fold_count=fold_count, validation_subjects=validating)
+    )
 
 
 def among(contrasts: Iterable[Contrast], variants: Iterable[str]) -> tuple[Contrast, ...]:

@@ -35,6 +35,8 @@ from har.evaluation.smoothing import check_smoothing
 from har.norms.inferences import check
 from har.strict_yaml import read_yaml
 from har.study.declared import (
+    FOLD_RULES,
+    SPLIT_NAME,
     Contrast,
     Protocol,
     Study,
@@ -50,13 +52,10 @@ from har.study.offsets import KEY as OFFSET
 from har.study.offsets import read_offsets
 from har.study.tune_keys import read_target, read_tune
 
-# A split of a card, as opposed to the path of a file: no slash and no ending.
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-_REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
-_OPTIONAL = ("repeats", "seed", "notes", "inferences", "short", "data_sets", "tune", "target")
-_PROTOCOL = ("folds", "fold_count", "validation_subjects", "train_subjects")
-_CONTRAST = ("a", "b", "primary")
+REQUIRED = ("name", "question", "base", "variants", "protocol", "contrasts")
+OPTIONAL = ("repeats", "seed", "notes", "inferences", "short", "data_sets", "tune", "target")
+PROTOCOL = ("folds", "fold_count", "validation_subjects", "train_subjects")
+CONTRAST = ("a", "b", "primary")
 
 
 def load_study(path: str | Path) -> Study:
@@ -75,7 +74,7 @@ def load_study(path: str | Path) -> Study:
     file = Path(path)
     value = read_yaml(file)
     if not isinstance(value, dict):
-        raise UsageError(f"{file} is not a study: it holds no mapping.", f"It needs the keys {', '.join(_REQUIRED)}.")
+        raise UsageError(f"{file} is not a study: it holds no mapping.", f"It needs the keys {', '.join(REQUIRED)}.")
     reading = _Reading(file, value)
     study = reading.study()
     if reading.problems:
@@ -98,8 +97,8 @@ class _Reading:
         self.problems: list[str] = []
 
     def study(self) -> Study:
-        self._keys(self.value, (*_REQUIRED, *_OPTIONAL), "")
-        self.problems.extend(f"'{key}' is missing." for key in _REQUIRED if key not in self.value)
+        self._keys(self.value, (*REQUIRED, *OPTIONAL), "")
+        self.problems.extend(f"'{key}' is missing." for key in REQUIRED if key not in self.value)
         variants, offsets, wrong = read_offsets(self._variants())
         self.problems.extend(wrong)
         inferences = self._inferences()
@@ -191,13 +190,13 @@ class _Reading:
         if not isinstance(given, dict):
             self.problems.append("protocol must be a mapping with the key folds: loso, kfold, or a folds file.")
             return Protocol("loso", None, 1)
-        self._keys(given, _PROTOCOL, "protocol: ")
+        self._keys(given, PROTOCOL, "protocol: ")
         folds = given.get("folds")
         if not isinstance(folds, str) or not folds:
             self.problems.append(f"protocol: folds is {folds!r}; it must be loso, kfold, or the path of a folds file.")
             folds = "loso"
         needed = {"loso": ("validation_subjects",), "kfold": ("fold_count", "validation_subjects")}.get(folds, ())
-        allowed = ("validation_subjects",) if _SPLIT_NAME.fullmatch(folds) and not needed else needed
+        allowed = ("validation_subjects",) if SPLIT_NAME.fullmatch(folds) and not needed else needed
         for key in ("fold_count", "validation_subjects"):
             if key in needed and key not in given:
                 self.problems.append(f"protocol: {key} is missing; folds: {folds} needs it.")
@@ -222,13 +221,13 @@ class _Reading:
         return tuple(given)
 
     def _folds(self, folds: str) -> str:
-        if folds in {"loso", "kfold"}:
+        if folds in FOLD_RULES:
             return folds
         path = self.file.parent / folds
         if not path.is_file():
-            if _SPLIT_NAME.fullmatch(folds):
+            if SPLIT_NAME.fullmatch(folds):
                 return folds  # of the data set's card, which is known when the study is planned
-            near = candidates(folds, ("loso", "kfold"))
+            near = candidates(folds, FOLD_RULES)
             self.problems.append(f"protocol: folds {folds!r} is neither a rule nor a file (no {path}). {near}")
         return str(path)
 
@@ -276,7 +275,7 @@ class _Reading:
         if not isinstance(item, dict):
             self.problems.append(f"contrast {number} is {item!r}; write {{a: VARIANT, b: VARIANT, primary: true}}.")
             return Contrast(f"stand-in {number} a", f"stand-in {number} b", False)
-        self._keys(item, _CONTRAST, f"contrast {number}: ")
+        self._keys(item, CONTRAST, f"contrast {number}: ")
         for side in ("a", "b"):
             if item.get(side) not in arms:
                 which = "no variant, nor VARIANT@INFERENCE with another inference of this study than running"

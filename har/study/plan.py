@@ -16,7 +16,7 @@ from har.datasets.registry import card_names, get_card
 from har.errors import UsageError, unknown
 from har.evaluation.arms import smoothing_of
 from har.files import runs_root
-from har.study.declared import Study, Tune, is_safe_name, override_problem, own_name, set_by_variant
+from har.study.declared import Study, Tune, divided, is_safe_name, override_problem, own_name, set_by_variant
 from har.study.runs import Place, PlannedRun, fill, run_folder, run_seed
 from har.study.trials import Tuning, lay_out
 from har.windows.prepare import open_store, prepare, store_folder
@@ -32,12 +32,16 @@ class Options:
         runs: Root of the run folders; ``$HAR_RUNS`` or ``./runs`` when None.
         root: Root of the data; ``$HAR_DATA`` or ``./data`` when None.
         overrides: Dotted overrides of the base, for all variants.
+        folds: Another division of the subjects than the study's (`har.study.declared.divided`).
+        fold_count: Number of folds where that is ``kfold``.
     """
 
     data: str | None = None
     runs: str | Path | None = None
     root: str | Path | None = None
     overrides: Mapping[str, Any] | None = None
+    folds: str | None = None
+    fold_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def make_plan(study: Study, options: Options | None = None) -> Plan:
     """
     options = options or Options()
     _check_overrides(study, options.overrides or {})
+    study = divided(study, options.folds, options.fold_count)
     data_set = _data_set(study, options)
     overrides = overrides_on(data_set, study, options)
     configs = _configs(study, options, overrides)

@@ -202,7 +202,8 @@ def _learning_rates(plan: Plan) -> str:
 def command_line(plan: Plan, repeats: int | None = None, *, whole: bool = False) -> str:
     """Return the command that makes this study, or the same with another number of repeats, or its whole form."""
     options = plan.options
-    given = {"--data": options.data, "--runs": options.runs, "--root": options.root}
+    given: dict[str, Any] = {"--data": options.data, "--folds": options.folds, "--fold-count": options.fold_count}
+    given |= {"--runs": options.runs, "--root": options.root}
     words = ["har", "study", str(plan.study.file)] + ["--short"] * (plan.study.is_short and not whole)
     words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
     words += ["--repeats", str(plan.study.repeats if repeats is None else repeats)]

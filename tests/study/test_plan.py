@@ -20,7 +20,8 @@ from har.study.definition import load_study
 from har.study.plan import Options, Plan, make_plan
 from har.study.record import caveats, command_line, record, save_plan
 from har.study.runs import fill, run_seed
-from har.windows.prepare import prepare
+from har.windows.prepare import open_store, prepare
+from har.windows.splits import grouped_k_fold, load_folds
 from tests.datasets import own
 from tests.study.small import fold, write_study
 
@@ -280,3 +281,17 @@ def test_every_run_predicts_with_the_inferences_of_the_study(data_root, tmp_path
     assert record(plan)["inferences"] == ["running", "population", "running+hmm"]
     with pytest.raises(UsageError, match="is set by the study itself"):
         make_plan(study, Options(root=data_root, overrides={"inferences": ["running"]}))
+
+
+def test_subjects_can_be_divided_otherwise_than_the_file_says(tmp_path, data_root):
+    study = load_study(write_study(tmp_path, protocol={"folds": "loso", "validation_subjects": 2}))
+    plan = make_plan(study, Options(root=data_root, folds="kfold", fold_count=4))
+    store = open_store("spar", data_root)
+    assert list(plan.folds) == grouped_k_fold(store.subjects, 4, 2, 0)
+    data = plan.runs[0].config["data"]
+    assert (data["folds"], data["fold_count"], data["validation_subjects"]) == ("kfold", 4, 2)
+    assert "--folds kfold --fold-count 4" in command_line(plan)
+    own = tmp_path / "three.json"  # a file says itself who validates
+    assert [fold.name for fold in make_plan(study, Options(root=data_root, folds=str(own))).folds] == [
+        fold.name for fold in load_folds(own)
+    ]
