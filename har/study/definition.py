@@ -24,7 +24,6 @@ Every mistake of a file is found before it is refused, so that one reading is en
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
