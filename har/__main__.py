@@ -11,7 +11,7 @@ import sys
 
 from har.errors import HarError, disk_failure, unknown
 
-_GROUPS: dict[str, dict[str, str]] = {
+GROUPS: dict[str, dict[str, str]] = {
     "data": {
         "datasets": "what data sets there are, which of them are on this machine, what a card says",
         "prepare": "raw files to a prepared store: verify, convert to SI units, write",
@@ -36,7 +36,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "doctor": "versions, threads, data found, disk, accelerators",
     },
 }
-_COMMANDS = {name: line for group in _GROUPS.values() for name, line in group.items()}
+_COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 _QUICK_START = """\
 har: from wearable sensor streams to activities, with statistics that hold.
@@ -55,7 +55,7 @@ Exit codes: 0 ok, 1 a run failed, 2 usage or configuration, 3 data missing or da
 def help_text() -> str:
     """Return the one screen that `har --help` prints."""
     lines = [_QUICK_START.rstrip("\n")]
-    for group, commands in _GROUPS.items():
+    for group, commands in GROUPS.items():
         lines.append(f"\n{group}:")
         lines.extend(f"  {name:10}{line}" for name, line in commands.items())
     return "\n".join([*lines, _FOOTER])

@@ -33,7 +33,7 @@ from har.errors import UsageError, unknown
 from har.learners.base import Learner
 from har.learners.trees import Trees, boosted, tensors_of
 
-_DEFAULTS: dict[str, dict[str, Any]] = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "softmax": {},
     "linear_svm": {"c": [2.0**power for power in range(-6, 6)], "standardise": False, "most_iterations": 10_000},
     "ridge": {"alpha": [10.0**power for power in range(5, -4, -1)], "standardise": True},
@@ -86,9 +86,10 @@ class Head:
     Args:
         kind: ``softmax``, trained with the features; or ``linear_svm``, ``ridge`` or ``boosted_trees``, fitted at once
             on the features of the training windows, with what is tried chosen on validation subjects.
-        options: Options of the kind: ``c``, ``standardise`` and ``most_iterations`` of ``linear_svm``; ``alpha`` and
-            ``standardise`` of ``ridge``; ``iterations``, ``learning_rate``, ``leaves``, ``depth`` and
-            ``least_windows`` of ``boosted_trees``. ``c``, ``alpha`` and ``iterations`` are lists of what is tried.
+        options: Options of the kind, such as ``{c: [0.1, 1.0]}`` of ``linear_svm``: ``c``, ``alpha`` and ``iterations``
+            are lists of what is tried; ``standardise`` divides features by their deviation over the training windows;
+            ``most_iterations`` bounds those of an SVM's solver; ``leaves``, ``depth`` and ``least_windows`` (in a leaf)
+            bound a tree, and ``learning_rate`` is the share that each adds.
 
     Raises:
         UsageError: When a name is not known or a value impossible.
@@ -99,12 +100,12 @@ class Head:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        if self.kind not in _DEFAULTS:
-            raise unknown("head", self.kind, _DEFAULTS)
+        if self.kind not in DEFAULTS:
+            raise unknown("head", self.kind, DEFAULTS)
         for name, value in self.options.items():
-            if name not in _DEFAULTS[self.kind]:
-                raise unknown("option", name, _DEFAULTS[self.kind], f"head {self.kind}")
-            _require_possible(f"head {self.kind}: {name}", value, _DEFAULTS[self.kind][name])
+            if name not in DEFAULTS[self.kind]:
+                raise unknown("option", name, DEFAULTS[self.kind], f"head {self.kind}")
+            _require_possible(f"head {self.kind}: {name}", value, DEFAULTS[self.kind][name])
         if self.options.get("leaves") == 1:
             raise UsageError("head boosted_trees: a tree of 1 leaf divides nothing.", "A usual number of leaves is 31.")
 
@@ -115,7 +116,7 @@ class Head:
 
     def option(self, name: str) -> Any:
         """Return an option of the kind, or its default."""
-        return self.options.get(name, _DEFAULTS[self.kind][name])
+        return self.options.get(name, DEFAULTS[self.kind][name])
 
     @property
     def tried(self) -> list[float]:

@@ -116,7 +116,8 @@ class Study:
         question: What the report answers, a sentence.
         file: The study file.
         base: The experiment file that every run starts from; its path is relative to the study file.
-        variants: Name to dotted overrides of the base, in the file's order.
+        variants: Name to dotted overrides of the base, in the file's order; one with ``seed_offset: 1`` among them has
+            seeds of its own.
         protocol: How subjects are divided.
         repeats: Runs per variant and fold, each with a seed of its own.
         seed: The number that all seeds are derived from.
