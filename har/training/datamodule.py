@@ -205,7 +205,8 @@ class HarDataModule(pl.LightningDataModule):
         step_s: Time from the start of one window to the next in seconds, alike for training and test.
         label_rule: ``majority``, ``last`` or ``centre``: which samples of a window name its activity.
         min_purity: Windows where a smaller share of the samples has the window's activity are left out, in [0, 1].
-        null: ``drop`` leaves windows of the null activity out, ``keep`` makes it an activity like the others.
+        null: ``drop`` leaves windows of the null activity out, ``keep`` makes it an activity like the others,
+            ``unlabelled`` makes one, ``null``, of the samples without a label where the data set names none.
         activities: Activities to keep, by name and in this order; all when null.
         folds: ``loso``, ``kfold``, a split that the card names (``official``) or the path of a folds file.
         fold_count: Number of folds of ``kfold``.

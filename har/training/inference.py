@@ -14,7 +14,7 @@ import torch
 from har.evaluation.predictions import predictions_file, write_predictions, write_truth
 from har.training.datamodule import HarDataModule, WindowLoader
 from har.training.module import HarModule
-from har.windows.segment import WindowIndex, as_counted, null_label
+from har.windows.segment import WindowIndex, activities_of, as_counted, null_label
 from har.windows.store import Store
 
 
@@ -116,12 +116,12 @@ def truth_frame(store: Store, subjects: list[str], null: str) -> pd.DataFrame:
     Returns:
         Columns recording (int32), subject, start_s, end_s, activity (None where unlabelled).
     """
-    names = np.array([*store.activities, None], dtype=object)
+    names = np.array([*activities_of(store, null), None], dtype=object)
     frames = []
     chosen = store.recordings[store.recordings["subject"].isin(subjects)]
     columns = (chosen[name] for name in ("recording", "subject", "start", "stop"))
     for recording, subject, start, stop in zip(*columns, strict=True):
-        label_T = as_counted(np.asarray(store.label_T[start:stop]), null_label(store), null)
+        label_T = as_counted(np.asarray(store.label_T[start:stop]), null_label(store, null), null)
         edges = np.concatenate([[0], np.flatnonzero(np.diff(label_T)) + 1, [len(label_T)]])
         frames.append(
             pd.DataFrame(

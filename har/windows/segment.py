@@ -21,7 +21,8 @@ from har.windows.permit import check_permit
 from har.windows.store import Store
 
 LABEL_RULES = ("majority", "last", "centre")
-NULL_POLICIES = ("drop", "keep")
+NULL_POLICIES = ("drop", "keep", "unlabelled")
+UNNAMED = "null"  # what time without a label is called where that is an activity and the data set names none
 _REASONS = ("short recordings", "null or unlabelled", "other activities", "impure")
 _ROWS = 1 << 22  # labels that are looked at together: 100 MB of counts
 # Two clocks' worth of rounding: 1/3 s at 30 Hz is 10 samples although 1/3 has no exact decimal.
@@ -40,8 +41,9 @@ class WindowSpec:
             the activity of the last sample. `centre`: that of sample number T // 2, counted from 0.
         min_purity: Least share of samples that must have the window's label.
         null: What happens to the null activity. `drop`: windows whose label is the null activity are left out. `keep`:
-            it is an activity like any other, and unlabelled samples count as null. Windows that are unlabelled for all
-            that are left out.
+            it is an activity like any other, and unlabelled samples count as null. `unlabelled`: for a data set that
+            names no null activity, unlabelled samples make one, called ``null``, the last of the activities. Windows
+            that are unlabelled for all that are left out.
         activities: Names of the activities to keep, in the order of the labels; None for all.
     """
 
@@ -197,25 +199,32 @@ class _Naming:
 
 def _naming(store: Store, spec: WindowSpec, activities: list[str]) -> _Naming:
     """Return the naming for the labels `activities`."""
-    new_label = np.full(len(store.activities) + 1, UNLABELLED, np.int16)
-    new_label[[store.activities.index(name) for name in activities]] = np.arange(len(activities))
-    return _Naming(null_label(store), new_label)
+    known = activities_of(store, spec.null)
+    new_label = np.full(len(known) + 1, UNLABELLED, np.int16)
+    new_label[[known.index(name) for name in activities]] = np.arange(len(activities))
+    return _Naming(null_label(store, spec.null), new_label)
 
 
-def null_label(store: Store) -> int:
-    """Return the label of the store's null activity, -1 where it has none."""
-    return UNLABELLED if store.null is None else store.activities.index(store.null)
+def activities_of(store: Store, policy: str) -> list[str]:
+    """Return the activities that windows can have under a policy for null (`WindowSpec.null`), dropped ones too."""
+    return [*store.activities, UNNAMED] if policy == "unlabelled" else list(store.activities)
+
+
+def null_label(store: Store, policy: str) -> int:
+    """Return the label of the null activity, an index into `activities_of`; -1 where there is none."""
+    null = UNNAMED if policy == "unlabelled" else store.null
+    return UNLABELLED if null is None else activities_of(store, policy).index(null)
 
 
 def as_counted(label_T: NDArray[np.int16], null: int, policy: str) -> NDArray[np.int16]:
-    """Return labels as windows count them: with the policy ``keep``, unlabelled samples are of the null activity.
+    """Return labels as windows count them: unless null is dropped, unlabelled samples are of the null activity.
 
     Args:
         label_T: int16 (samples,), labels of the store.
         null: As `null_label` returns it; with -1 they stay unlabelled.
         policy: One of `NULL_POLICIES`.
     """
-    return np.where(label_T == UNLABELLED, np.int16(null), label_T) if policy == "keep" else label_T
+    return label_T if policy == "drop" else np.where(label_T == UNLABELLED, np.int16(null), label_T)
 
 
 def _judge(
@@ -246,14 +255,16 @@ def _check_spec(store: Store, spec: WindowSpec) -> tuple[int, int, list[str]]:
         raise unknown("null policy", spec.null, NULL_POLICIES)
     if not 0 <= spec.min_purity <= 1:
         raise UsageError(f"min_purity {spec.min_purity} is not a share.", "Give a number from 0 to 1.")
-    dropped = store.null if spec.null == "drop" else None
+    if spec.null == "unlabelled" and store.null is not None:
+        raise UsageError(f"{store.name} has the null activity {store.null!r} already.", "Set null: keep.")
+    known, dropped = activities_of(store, spec.null), store.null if spec.null == "drop" else None
     if spec.activities is None:
-        activities = [name for name in store.activities if name != dropped]
+        activities = [name for name in known if name != dropped]
     else:
         activities = list(spec.activities)
         for name in activities:
-            if name not in store.activities:
-                raise unknown("activity", name, store.activities, f"data set {store.name}")
+            if name not in known:
+                raise unknown("activity", name, known, f"data set {store.name}")
         if dropped in activities:
             raise UsageError(f"activity {dropped!r} is asked for, but it is the null activity.", "Set null: keep.")
         if not activities or len(set(activities)) < len(activities):

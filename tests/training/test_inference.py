@@ -26,7 +26,7 @@ def _files(policy: str, null: str | None = "rest"):
     return frame, truth_frame(store, ["a"], policy)
 
 
-@pytest.mark.parametrize(("policy", "null"), [("keep", "rest"), ("keep", None), ("drop", "rest")])
+@pytest.mark.parametrize(("policy", "null"), [("keep", "rest"), ("keep", None), ("drop", "rest"), ("unlabelled", None)])
 def test_a_run_accepts_its_own_labels_whatever_happens_to_null(policy: str, null: str | None) -> None:
     predictions, truth = _files(policy, null)
     check_against_truth(predictions, truth, Path("running.parquet"))

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from har.errors import UsageError
@@ -29,8 +29,8 @@ def reference(store, samples, step, spec):
     for recording in store.recordings.itertuples():
         rows = store.label_T[recording.start : recording.stop].tolist()
         names = [store.activities[label] if label >= 0 else None for label in rows]
-        if spec.null == "keep" and store.null is not None:
-            names = [name or store.null for name in names]
+        null = {"keep": store.null, "unlabelled": "null"}.get(spec.null)
+        names = [name or null for name in names]
         for begin in range(len(names)):
             window = names[begin : begin + samples]
             if begin % step or len(window) < samples:
@@ -40,7 +40,7 @@ def reference(store, samples, step, spec):
             ]
             purity = window.count(name) / samples
             left_out = name is None or (spec.null == "drop" and name == store.null)
-            if left_out or name not in (spec.activities or store.activities) or purity < spec.min_purity:
+            if left_out or name not in (spec.activities or [*store.activities, "null"]) or purity < spec.min_purity:
                 continue
             found.append((recording.start + begin, recording.recording, name, purity))
     return found
@@ -49,7 +49,7 @@ def reference(store, samples, step, spec):
 def majority(window, store):
     """Return the most frequent name; the first of the data set's activities where several are."""
     count = Counter(window)
-    return min(count, key=lambda name: (-count[name], [*store.activities, None].index(name)))
+    return min(count, key=lambda name: (-count[name], [*store.activities, "null", None].index(name)))
 
 
 @st.composite
@@ -67,7 +67,7 @@ specs = st.builds(
     step_s=st.integers(1, 6).map(lambda n: n / 10),
     label_rule=st.sampled_from(["majority", "last", "centre"]),
     min_purity=st.sampled_from([0.0, 0.5, 2 / 3, 1.0]),
-    null=st.sampled_from(["drop", "keep"]),
+    null=st.sampled_from(["drop", "keep", "unlabelled"]),
     activities=st.sampled_from([None, ("sit",), ("sit", "walk")]),
 )
 
@@ -76,6 +76,7 @@ specs = st.builds(
 @given(stores(), specs, st.sampled_from([1, 4, 1 << 22]))
 @example(memory_store([("a", [0, 2, 0, 2, -1, -1])], ACTIVITIES), WindowSpec(0.4, 0.1), 1 << 22)
 def test_windows_labels_and_purity_are_those_of_the_reference(store, spec, rows_at_a_time):
+    assume(spec.null != "unlabelled" or store.null is None)
     samples, step = round(spec.window_s * 10), round(spec.step_s * 10)
     if samples > (store.recordings["stop"] - store.recordings["start"]).max():
         with pytest.raises(UsageError, match="longer than every recording"):
@@ -97,6 +98,7 @@ def test_windows_labels_and_purity_are_those_of_the_reference(store, spec, rows_
 @settings(deadline=None, max_examples=100)
 @given(stores(), specs)
 def test_every_window_and_short_recording_that_is_left_out_is_counted(store, spec):
+    assume(spec.null != "unlabelled" or store.null is None)
     lengths = (store.recordings["stop"] - store.recordings["start"]).to_numpy()
     samples, step = round(spec.window_s * 10), round(spec.step_s * 10)
     if samples > lengths.max():
@@ -133,6 +135,14 @@ def test_dropping_the_null_activity_renumbers_the_others():
     kept = window_index(store, WindowSpec(0.2, 0.2, null="keep"))
     assert kept.activities == list(ACTIVITIES)
     assert kept.label.tolist() == [0, 1, 2, 1]
+
+
+def test_time_without_a_label_becomes_an_activity_where_no_other_means_null():
+    store = memory_store([("a", [0, 0, -1, -1, 2, 2])], ACTIVITIES)
+    index = window_index(store, WindowSpec(0.2, 0.2, null="unlabelled"))
+    assert (index.activities, index.label.tolist()) == ([*ACTIVITIES, "null"], [0, 3, 2])
+    with pytest.raises(UsageError, match="has the null activity 'other' already"):
+        window_index(memory_store([("a", [0, 0])], ACTIVITIES, null="other"), WindowSpec(0.2, 0.2, null="unlabelled"))
 
 
 def test_activities_choose_and_order_the_labels():
@@ -247,6 +257,7 @@ def test_a_window_over_the_end_of_the_signal_is_an_error(start):
 @settings(deadline=None, max_examples=50)
 @given(stores(), specs)
 def test_windows_without_regard_to_labels_are_a_grid_that_holds_those_with_labels(store, spec):
+    assume(spec.null != "unlabelled" or store.null is None)
     subjects = [store.subjects[-1]]
     own = store.recordings[store.recordings["subject"] == subjects[0]]
     samples, step = round(spec.window_s * 10), round(spec.step_s * 10)
