@@ -17,8 +17,8 @@ from har.study.fused import FusedExecutor, arrange
 from har.study.plan import Options, Plan, make_plan
 from har.study.states import State
 from har.training.run import run
+from tests.kills import kill_when, results, start
 from tests.study.small import fold, write_study
-from tests.study.test_kills import kill_when, results, start
 
 STUDY: dict[str, Any] = {
     "variants": {

@@ -30,8 +30,8 @@ from har.study.runs import PlannedRun
 from har.study.states import State
 from har.windows.prepare import open_store, store_folder
 from har.windows.splits import Fold
+from tests.kills import results
 from tests.study.small import fold, write_study
-from tests.study.test_kills import results
 
 ACT = "tests.study.runners:act"
 
