@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 # A full or read-only disk is the user's to mend, so it is an error line and not a traceback.
 _DISK_ERRORS = {
@@ -119,7 +121,27 @@ def disk_failure(error: OSError) -> str | None:
         error: With the place as its file name, where the system has told it.
 
     Returns:
-        For example ``"the disk is full at data/prepared"``; None where it is no matter of disks, but a bug.
+        For example ``"the disk is full at data/prepared"``; None where it is no matter of disks, but a bug. Where a
+        right is missing, also whose the place is and who asks: in a container neither is what it is outside.
     """
     reason = _DISK_ERRORS.get(error.errno or 0)
-    return f"{reason} at {error.filename}" if reason and error.filename else reason
+    if reason is None or not error.filename:
+        return reason
+    denied = error.errno in {errno.EACCES, errno.EPERM} and isinstance(error.filename, str)
+    return f"{reason} at {error.filename}{_whose(Path(error.filename)) if denied else ''}"
+
+
+def _whose(path: Path) -> str:
+    """Return the owner of what there is of a path, and who this process is; nothing on systems without such numbers."""
+    if not hasattr(os, "getuid"):
+        return ""
+    for place in (path, *path.parents):
+        try:
+            found = place.stat()
+        except OSError:  # not there, or in a folder that may not be searched
+            continue
+        return (
+            f": {place} belongs to user {found.st_uid} and group {found.st_gid} (mode {found.st_mode & 0o7777:o}), "
+            f"this is user {os.getuid()} and group {os.getgid()}"
+        )
+    return ""

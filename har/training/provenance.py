@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import functools
 import importlib.metadata
+import os
 import platform
 import resource
 import subprocess
@@ -26,10 +27,13 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def commit() -> str | None:
-    """Return the commit of the source tree, with ``+changes`` where files differ from it; None outside a checkout."""
+    """Return the commit of the source tree, with ``+changes`` where files differ from it.
+
+    Outside a checkout it is what ``HAR_COMMIT`` says, which the Docker image sets; else None.
+    """
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
-        return None
+        return os.environ.get("HAR_COMMIT") or None
     try:
         head = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", "har")
