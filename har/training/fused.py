@@ -21,7 +21,6 @@ import torch
 
 from har.errors import DivergenceError
 from har.training import provenance
-from har.training.allocator import keep_freed_memory
 from har.training.begin import Begun, begin, failure_recorded, held
 from har.training.checkpoint import restore
 from har.training.evaluations import MONITOR
@@ -113,7 +112,6 @@ def fit_together(runs: Sequence[Begun]) -> list[Fitted | Exception]:
     """
     provenance.forget_peak_memory()
     torch.set_num_threads(runs[0].config["threads"])
-    keep_freed_memory()
     settings = runs[0].settings
     stack = Stack([Replica(run.module, run.data) for run in runs], settings["max_steps"])
     kept = Kept()

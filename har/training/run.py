@@ -19,7 +19,6 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from har.evaluation.probes import PROBES
 from har.training import provenance
 from har.training.added_inferences import add_inferences, missing_inferences
-from har.training.allocator import keep_freed_memory
 from har.training.at_once import fit_at_once
 from har.training.begin import Begun, begin, failure_recorded, held
 from har.training.callbacks import MetricsLog, Progress, checkpoints, read_metrics
@@ -65,7 +64,6 @@ def _ready(begun: Begun) -> float:
     """Get the process ready for a run; return the time."""
     provenance.forget_peak_memory()
     torch.set_num_threads(begun.config["threads"])
-    keep_freed_memory()
     return time.monotonic()
 
 
