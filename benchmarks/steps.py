@@ -27,8 +27,8 @@ _KINDS: dict[str, dict[str, Any]] = {
 }
 _STEPS_S = 0.3  # of steps in one timing, roughly
 _STEP_MS = {"pooling 4, 2, 1": 10, "no pooling": 40}
-# In a bare loop glibc hands a step's memory back to the system and takes it anew in the next, cleared: thousands of page
-# faults. In a run, the plain stack's or ours, it stays, because other objects lie above it. So here it is made to stay.
+# In a bare loop glibc hands a step's memory back to the system and takes it anew, cleared, in the next: thousands of
+# page faults. In a run, the plain stack's or ours, it stays, as other objects lie above it. Here it is made to stay.
 _KEPT = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
 
 

@@ -17,11 +17,12 @@ from typing import Any
 
 from har.errors import UsageError
 from har.files import replacing_folder
-from har.study.execute import ONE_THREAD, RUNNER, Outcome, Task
+from har.study.execute import ONE_THREAD, RUNNER, RUNS_OF_A_WORKER, Outcome, Task
 from har.study.executors import Work
 from har.study.ray_node import Made, Order, StoreFiles, make, pack, read_store, unpack, unpacked
 from har.study.runs import PlannedRun
 from har.study.states import State
+from har.study.worker import sentence
 from har.windows.prepare import open_store, store_folder
 
 _RETRIES = 3  # of a run whose worker or node has died
@@ -115,7 +116,7 @@ class _Crew:
 
     def __init__(self, executor: RayExecutor, work: Work) -> None:
         self._executor, self._work = executor, work
-        options = {"num_cpus": 1, "num_gpus": executor.gpus, "max_retries": _RETRIES}
+        options = {"num_cpus": 1, "num_gpus": executor.gpus, "max_retries": _RETRIES, "max_calls": RUNS_OF_A_WORKER}
         self._remote = _ray().remote(**options)(_made)
         self.at_work: dict[Any, Task] = {}
         self.outcomes: list[Outcome] = []
@@ -154,16 +155,24 @@ class _Crew:
         ray = _ray()
         try:
             made: Made = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:  # around the run, such as a disk without room for the store
+            self._log(task, f"\n{error}\n")
+            return Outcome(task, sentence(error.cause), 0.0)
         except ray.exceptions.RayError as error:
             cause = str(error).strip().splitlines()[0]
             died = f"its worker on the cluster died, and so did {_RETRIES} in its place"
             return Outcome(task, f"{died} ({type(error).__name__}: {cause}).", 0.0)
         if made.log:
-            with (self._work.logs / "cluster.log").open("a", encoding="utf-8") as log:
-                log.write(f"--- {task.folder} on node {made.node}\n{made.log}")
-        with replacing_folder(Path(task.folder)) as fresh:
-            unpack(made.folder, fresh)
+            self._log(task, f" on node {made.node}\n{made.log}")
+        if made.folder is not None:
+            with replacing_folder(Path(task.folder)) as fresh:
+                unpack(made.folder, fresh)
         return Outcome(task, made.error, made.seconds)
+
+    def _log(self, task: Task, text: str) -> None:
+        """Keep what a task left behind for people."""
+        with (self._work.logs / "cluster.log").open("a", encoding="utf-8") as log:
+            log.write(f"--- {task.folder}{text}")
 
 
 def _made(order: Order, name: str, root: str | None, sha256: str, files: list[Any]) -> Made:

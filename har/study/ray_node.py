@@ -53,14 +53,14 @@ class Made:
     """What came of an order.
 
     Attributes:
-        folder: The run's folder, packed.
+        folder: The run's folder, packed; None where the run did not begin, so that what it goes on from stays.
         error: What went wrong, None when nothing did.
         log: The traceback of the error.
         seconds: Wall time of the run.
         node: The node's name.
     """
 
-    folder: bytes
+    folder: bytes | None
     error: str | None
     log: str
     seconds: float
@@ -113,7 +113,7 @@ def make(order: Order, root: Path, node: str) -> Made:
         node: The node's name.
     """
     began = time.perf_counter()
-    error, log = None, ""
+    error, log, has_begun = None, "", False
     with tempfile.TemporaryDirectory(prefix="har-run-") as scratch:
         folder, folds = Path(scratch) / "run", Path(scratch) / "folds.json"
         write_json(folds, {"folds": [order.fold]})
@@ -122,16 +122,16 @@ def make(order: Order, root: Path, node: str) -> Made:
         config["data"] |= {key: value for key, value in here.items() if key in config["data"]}
         try:
             runner = find_runner(order.runner)
-            began = time.perf_counter()  # imports are no part of the run's time
             if order.before is not None:
                 unpack(order.before, folder)
+            began, has_begun = time.perf_counter(), True  # imports are no part of the run's time
             runner(config, folder, resume=order.before is not None, facts=order.facts)
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a run raises fails that run alone
             log = "".join(traceback.format_exception(failure))
             error = sentence(failure)
         seconds = time.perf_counter() - began
         _restore_config(folder, order.config)
-        return Made(pack(folder), error, log, seconds, node)
+        return Made(pack(folder) if has_begun else None, error, log, seconds, node)
 
 
 def _restore_config(folder: Path, config: dict[str, Any]) -> None:

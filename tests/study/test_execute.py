@@ -89,6 +89,14 @@ def test_a_worker_lives_across_runs(tmp_path):
     assert result(tasks[0])["pid"] == result(tasks[2])["pid"]
 
 
+def test_a_worker_is_replaced_after_so_many_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("har.study.execute.RUNS_OF_A_WORKER", 2)
+    tasks = tasks_of(tmp_path, *["nothing"] * 5)
+    assert all(outcome.error is None for outcome in run_all(tmp_path, tasks).values())
+    pids = [result(task)["pid"] for task in tasks]
+    assert (pids[0], pids[2], len(set(pids))) == (pids[1], pids[3], 3)
+
+
 def test_runs_start_in_the_order_given(tmp_path):
     ended = []
     tasks = tasks_of(tmp_path, *["nothing"] * 6)

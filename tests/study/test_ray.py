@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -44,6 +45,7 @@ def order(act: str, **settings: Any) -> Order:
 
 def test_a_run_is_made_in_a_folder_of_the_nodes_and_comes_back_whole(tmp_path: Path) -> None:
     made = make(order("nothing"), tmp_path, "a node")
+    assert made.folder is not None
     unpack(made.folder, tmp_path / "run")
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert (made.error, made.log, made.node, result["facts"], result["resume"]) == (
@@ -59,6 +61,7 @@ def test_a_run_that_fails_says_why_and_brings_what_it_has_written(tmp_path: Path
     made = make(order("refuse"), tmp_path, "a node")
     assert str(made.error).startswith("activity walk is missing")
     assert "Traceback" in made.log
+    assert made.folder is not None
     unpack(made.folder, tmp_path / "run")
     assert (tmp_path / "run" / "pid").exists()
 
@@ -68,6 +71,7 @@ def test_a_run_goes_on_from_the_folder_that_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "before" / "weights").write_text("as they were")
     packed = pack(tmp_path / "before")
     made = make(Order({"do": "nothing", "data": {}}, fold("1"), {}, packed, ACT), tmp_path, "a node")
+    assert made.folder is not None
     unpack(made.folder, tmp_path / "after")
     assert (tmp_path / "after" / "weights").read_text() == "as they were"
     assert json.loads((tmp_path / "after" / "result.json").read_text())["resume"]
@@ -104,13 +108,19 @@ class LostError(Exception):
     """What a stand-in for Ray raises where a worker has died."""
 
 
+class TaskError(LostError):
+    """What it raises for an error around a run."""
+
+    cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "signal.npy")
+
+
 class StandIn:
     """Ray, as far as the study asks for it: every task is done at once, and may be lost or interrupted."""
 
-    exceptions = SimpleNamespace(RayError=LostError)
+    exceptions = SimpleNamespace(RayError=LostError, RayTaskError=TaskError)
 
-    def __init__(self, lost: set[int], interrupted_at: int | None = None) -> None:
-        self.lost, self.interrupted_at = lost, interrupted_at
+    def __init__(self, lost: set[int], interrupted_at: int | None = None, error: type[LostError] = LostError) -> None:
+        self.lost, self.interrupted_at, self.error = lost, interrupted_at, error
         self.done: list[Any] = []
         self.puts = self.waits = 0
 
@@ -121,7 +131,7 @@ class StandIn:
     def get(self, reference: Any) -> Any:
         if isinstance(reference, int):
             if reference in self.lost:
-                raise LostError("the node is gone")
+                raise self.error("the node is gone")
             return self.done[reference]
         return reference
 
@@ -181,6 +191,24 @@ def test_a_run_fails_alone_and_a_lost_worker_is_told_after_its_retries(
     assert (tmp_path / "1" / "pid").is_file()
     assert not (tmp_path / "2").exists()
     assert "activity walk is missing" in (tmp_path / "logs" / "cluster.log").read_text()
+
+
+def test_an_error_around_a_run_is_told_as_it_is(
+    tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (outcome,), _ = conducted(StandIn({0}, error=TaskError), tmp_path, data_root, monkeypatch, "nothing")
+    assert outcome.error == "No space left on device at signal.npy."
+
+
+def test_a_run_that_cannot_begin_on_a_node_keeps_what_it_would_go_on_from(
+    tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "last.ckpt").write_text("weights")
+    monkeypatch.setattr(f"{conducted.__module__}.ACT", "no.such.module:run")
+    (outcome,), _ = conducted(StandIn(set()), tmp_path, data_root, monkeypatch, "nothing")
+    assert "ModuleNotFoundError" in str(outcome.error)
+    assert (tmp_path / "0" / "last.ckpt").read_text() == "weights"
 
 
 def test_an_interrupt_loses_nothing_that_has_ended(
