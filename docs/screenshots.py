@@ -1,7 +1,7 @@
 """Takes the pictures of the README from a study's report: python -m docs.screenshots runs/bn-placement/spar.
 
-Needs Chromium and the group `test` of the dependencies. The pictures are written into docs/images, the same ones
-for the same report, browser and fonts.
+Needs Chromium and the group `test` of the dependencies. The pictures are written into docs/images, or into the folder
+that --into names, the same ones for the same report, browser and fonts.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ def main() -> None:
     """Write the report of a study again and take its pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", type=Path, help="a study's folder")
-    report = write_report(parser.parse_args().study).resolve()
-    IMAGES.mkdir(exist_ok=True)
+    parser.add_argument("--into", type=Path, default=IMAGES, metavar="FOLDER", help="other than docs/images")
+    options = parser.parse_args()
+    report = write_report(options.study).resolve()
+    options.into.mkdir(parents=True, exist_ok=True)
     with browser() as started:
         for name, (width, height, scheme, section) in PICTURES.items():
             page = started.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             page.goto(report.as_uri())
-            take(page, section, IMAGES / name)
+            take(page, section, options.into / name)
             page.close()
 
 

@@ -1,0 +1,278 @@
+"""The sentences and tables of the findings. What they claim is chosen by the verdicts, never by who wrote the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from docs.findings import tables
+from docs.findings.found import Found, Results
+from docs.findings.probing import SHOWN, Probe
+from har.evaluation.contrast import plural
+from har.evaluation.numbers import Column, Table, number, with_minus
+from har.evaluation.why import activity_sentences, sentences
+
+TOPICS = (  # study, a, b, and what that asks
+    ("bn-placement", "every", "input", "Batch normalisation after every convolution against one on the input"),
+    ("bn-placement", "every", "first", "The same against one after the first convolution"),
+    ("bn-placement", "every", "none", "The same against none at all"),
+    ("bn-placement", "input", "none", "One on the input against none at all"),
+    (
+        "bn-statistics",
+        "every@population",
+        "every",
+        "Exact statistics against running ones, a norm after every convolution",
+    ),
+    ("bn-statistics", "input@population", "input", "The same with one norm on the input"),
+    ("small-batch", "bn-2", "bn-32", "Batch normalisation over pairs of windows against larger groups of them"),
+    (
+        "small-batch",
+        "mabn-2",
+        "bn-32",
+        "Moving averages (MABN) over pairs against batch normalisation over larger groups",
+    ),
+    ("small-batch", "gn", "bn-32", "Group normalisation, which knows no batch, against the same"),
+    (
+        "convergence",
+        "every-own",
+        "none-own",
+        "A norm after every convolution against none, each at its own learning rate",
+    ),
+)
+_OF_NOTHING = "not judged"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference of F1 in points, with its sign."""
+    return with_minus(number(value, "points")) if value is not None else "n/a"
+
+
+def interval(ends: Sequence[float] | None, kind: str = "points") -> str:
+    """Return the ends of an interval; "no interval" where there is none."""
+    if ends is None:
+        return "no interval"
+    return " to ".join(with_minus(number(end, kind)) for end in ends)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as words: a, b and c."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def answer(results: Results) -> str:
+    """Return whether too much batch normalisation hurts, by the verdicts on every data set."""
+    judged = [(one.data_set, one.contrast("every", "input")["verdict"]) for one in results.of("bn-placement")]
+    hurt = [name for name, verdict in judged if verdict.startswith("worse")]
+    helped = [name for name, verdict in judged if verdict.startswith("better")]
+    same = [name for name, verdict in judged if verdict == "equivalent"]
+    rest = [name for name, verdict in judged if verdict in ("undecided", _OF_NOTHING)]
+    parts = [f"it hurts on {listed(hurt)}"] if hurt else []
+    parts += [f"it helps on {listed(helped)}"] if helped else []
+    parts += [f"on {listed(same)} it makes no difference of a point"] if same else []
+    if rest and not parts:
+        return f"**We could not show that it does, nor that it helps: on {listed(rest)} the comparison is undecided.**"
+    parts += [f"on {listed(rest)} the comparison is undecided"] if rest else []
+    first = "Yes, it may: " if hurt else "We could not show that it does: "
+    return f"**{first}{'; '.join(parts)}.**"
+
+
+def conclusions(results: Results) -> list[str]:
+    """Return one sentence for each topic that some study has: what is judged how, on which data set."""
+    said = []
+    for study, a, b, asked in TOPICS:
+        found = [one for one in results.of(study) if one.has(a, b)]
+        if found:
+            said.append(f"{asked} (`{a}` − `{b}`): {_by_verdict(found, a, b)}.")
+    return said
+
+
+def _by_verdict(found: Sequence[Found], a: str, b: str) -> str:
+    """Return the verdict of a contrast on each data set, those of one verdict together, with their numbers."""
+    of_verdict: dict[str, list[str]] = {}
+    for one in found:
+        row = one.contrast(a, b)
+        numbers = f"{one.data_set} ({signed(row['mean'])} points, {interval(row['interval'])})"
+        of_verdict.setdefault(row["verdict"], []).append(numbers)
+    return "; ".join(f"{verdict} on {listed(names)}" for verdict, names in of_verdict.items())
+
+
+def contrast_sentences(found: Found) -> list[str]:
+    """Return the sentence of every declared contrast, as `har.evaluation` made it."""
+    return [row["sentence"] for row in found.contrasts]
+
+
+def contrasts_table(found: Sequence[Found]) -> str:
+    """Return the declared contrasts of one study on its data sets."""
+    columns = [Column("data set"), Column("a"), Column("b"), Column("a − b, points"), Column("95 % interval")]
+    columns += [Column("Holm p", "p"), Column("detectable, points", "size"), Column("S", "count"), Column("K", "count")]
+    columns += [Column("verdict")]
+    rows = []
+    for one in found:
+        for row in one.contrasts:
+            size = [signed(row["mean"]), interval(row["interval"]), row["p_holm"], row["detectable"]]
+            rows.append([one.data_set, row["a"], row["b"], *size, row["subjects"], row["repeats"], row["verdict"]])
+    return _printed(columns, rows)
+
+
+def variants_table(found: Sequence[Found]) -> str:
+    """Return the scores of every variant with running statistics."""
+    columns = [Column("data set"), Column("variant"), Column("macro F1 (present)", "score")]
+    columns += [Column("SD over subjects", "score"), Column("pooled", "score"), Column("accuracy", "score")]
+    columns += [Column("weights and biases", "count")]
+    keys = ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy", "parameters")
+    rows = [[one.data_set, name, *(one.arm(name)[key] for key in keys)] for one in found for name in one.variants]
+    return _printed(columns, rows)
+
+
+def inferences_table(found: Found) -> str:
+    """Return the macro F1 of every arm of a study that compares inferences: a row each, a column for each variant."""
+    inferences = list(dict.fromkeys(row["inference"] for row in found.rows[tables.VARIANTS]))
+    columns = [Column("statistics"), *(Column(name, "score") for name in found.variants)]
+    score = {(row["variant"], row["inference"]): row["macro_f1"] for row in found.rows[tables.VARIANTS]}
+    rows = [[name, *(score.get((variant, name)) for variant in found.variants)] for name in inferences]
+    return _printed(columns, rows)
+
+
+def studies_table(results: Results) -> str:
+    """Return how every study was made."""
+    columns = [
+        Column("study"),
+        Column("data set"),
+        Column("subjects", "count"),
+        Column("folds"),
+        Column("repeats", "count"),
+    ]
+    columns += [Column("runs", "count"), Column("window, s", "value"), Column("steps", "count")]
+    columns.append(Column("batch", "count"))
+    rows = []
+    for one in results.studies:
+        info = one.info
+        folds = f"{info['fold_count']} ({info['division']})"
+        numbers = [info[key] for key in ("repeats", "runs", "window_s", "max_steps", "batch_size")]
+        rows.append([one.name, one.data_set, info["subjects"], folds, *numbers])
+    return _printed(columns, rows)
+
+
+def subjects_sentence(found: Found, a: str, b: str) -> str:
+    """Return for how many subjects one arm scores higher, the extremes, and how far repeats of one subject differ."""
+    difference_SR, subjects = found.differences(a, b)
+    difference_S = np.nanmean(difference_SR, axis=1)
+    low, high = int(difference_S.argmin()), int(difference_S.argmax())
+    text = (
+        f"{found.data_set}: `{a}` scores higher than `{b}` for {int((difference_S > 0).sum())} of {len(subjects)}"
+        f" subjects; the differences go from {signed(difference_S[low])} (subject {subjects[low]}) to"
+        f" {signed(difference_S[high])} points (subject {subjects[high]})"
+    )
+    if difference_SR.shape[1] < 2:
+        return text + "; one repeat, so how much of that is chance is not known."
+    noise = float(np.sqrt(np.nanmean(np.nanvar(difference_SR, axis=1, ddof=1))))
+    return text + f". Another seed alone moves the difference of one subject by {number(noise, 'size')} points (SD)."
+
+
+def activity_words(found: Found) -> list[str]:
+    """Return for which activities each contrast shows a difference."""
+    return activity_sentences(found.why)
+
+
+def association_words(found: Found) -> list[str]:
+    """Return what the differences of subjects go along with, by the rule of docs/statistics.md."""
+    return sentences(found.why)
+
+
+def probed(found: Sequence[Found]) -> list[Found]:
+    """Return the studies whose runs have probes."""
+    return [one for one in found if one.rows[tables.PROBES]]
+
+
+def probes_table(found: Found, variants: Sequence[str], a: str, b: str) -> str:
+    """Return the probes of variants and the difference of two of them, with its interval over folds."""
+    columns = [Column("probe"), *(Column(name) for name in variants), Column(f"{a} − {b} (95 % interval)")]
+    rows: list[list[Any]] = []
+    for probe in SHOWN:
+        means = [_mean(found, name, probe) for name in variants]
+        if all(mean is None for mean in means):
+            continue
+        compared = found.probe_difference(probe.name, a, b)
+        printed = ["n/a" if mean is None else with_minus(number(mean, "probe")) for mean in means]
+        rows.append([probe.words, *printed, "n/a" if compared is None else _difference(*compared[:2])])
+    return _printed(columns, rows)
+
+
+def told_apart(found: Sequence[Found], a: str, b: str) -> list[str]:
+    """Return which probes differ between two variants with one sign on all data sets, each interval without 0."""
+    said: dict[str, list[str]] = {"larger": [], "smaller": []}
+    rest = []
+    for probe in SHOWN:
+        compared = [one.probe_difference(probe.name, a, b) for one in found]
+        known = [one for one in compared if one is not None]
+        if not known:
+            continue
+        signs = {_sign(ends) for _, ends, _ in known}
+        if len(known) == len(found) and signs in ({1}, {-1}):
+            said["larger" if signs == {1} else "smaller"].append(probe.words)
+        else:
+            rest.append(probe.words)
+    where = "on all of " + listed(one.data_set for one in found) if len(found) > 1 else f"on {found[0].data_set}"
+    text = [
+        f"Under `{a}` these are {word} than under `{b}` {where}, with intervals that do not contain 0:"
+        f" {'; '.join(names)}."
+        for word, names in said.items()
+        if names
+    ]
+    if rest:
+        text.append(f"Not told apart, or not alike on all data sets: {'; '.join(rest)}.")
+    return text
+
+
+def target_words(found: Found) -> list[str]:
+    """Return how the steps to the target compare, as `har.evaluation` says it."""
+    return [row["sentence"] for row in found.rows[tables.TARGET_CONTRASTS]]
+
+
+def target_table(found: Found) -> str:
+    """Return how soon variants reach a study's target."""
+    columns = [Column("variant"), Column("share reached", "score"), Column("steps, median", "count")]
+    columns += [Column("steps, restricted mean", "mean"), Column("runs", "count")]
+    keys = ("reached", "median_steps", "restricted_mean_steps", "runs")
+    return _printed(columns, [[row["variant"], *(row[key] for key in keys)] for row in found.rows[tables.TARGETS]])
+
+
+def detectable_words(found: Sequence[Found]) -> list[str]:
+    """Return what the design of each primary contrast could have shown."""
+    said = []
+    for one in found:
+        row = next((row for row in one.contrasts if row["primary"]), None)
+        if row is None or row["mean"] is None:
+            continue
+        pair = f"{one.data_set}, `{row['a']}` − `{row['b']}`, {row['subjects']} subject{plural(row['subjects'])}"
+        if row["detectable"] is None:
+            said.append(f"{pair}: this design cannot show any difference.")
+        else:
+            said.append(f"{pair}: {number(row['detectable'], 'size')} points.")
+    return said
+
+
+def _mean(found: Found, variant: str, probe: Probe) -> float | None:
+    """Return the mean over folds of a probe."""
+    values = list(found.probe(variant, probe.name).values())
+    return float(np.mean(values)) if values else None
+
+
+def _difference(mean: float, ends: tuple[float, float] | None) -> str:
+    """Return a difference of a probe with its interval."""
+    return f"{with_minus(number(mean, 'probe'))} ({interval(ends, 'probe')})"
+
+
+def _sign(ends: tuple[float, float] | None) -> int:
+    """Return on which side of 0 an interval lies; 0 where it contains it or there is none."""
+    if ends is None or ends[0] <= 0 <= ends[1]:
+        return 0
+    return 1 if ends[0] > 0 else -1
+
+
+def _printed(columns: list[Column], rows: list[list[Any]]) -> str:
+    """Return a table as Markdown."""
+    return Table("", "", columns, rows).markdown()

@@ -1,0 +1,310 @@
+"""The findings: every number comes from docs/results, every claim from a verdict, and a wrong score is noticed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from docs.findings import tables
+from docs.findings.__main__ import DOCS, main
+from docs.findings.collect import collect
+from docs.findings.found import Results
+from docs.findings.insert import TEMPLATE, render
+from docs.findings.readme import first_repeat, show
+from docs.findings.words import answer, told_apart
+from har.evaluation import contrast
+from har.evaluation.arms import arm
+from har.evaluation.comparison import evaluate_study
+from tests.fakes.study import FakeStudy, write_study
+
+RESULTS = DOCS / "results"
+PLACEMENT = {"none": 0.6, "input": 0.62, "first": 0.64, "every": 0.9}
+DECLARED = [("every", "input"), ("every", "first"), ("every", "none"), ("input", "none")]
+
+
+def _write(root: Path, data_set: str = "fake", **settings) -> Path:
+    plan = FakeStudy(hit=PLACEMENT, contrasts=DECLARED, name="bn-placement", data_set=data_set, **settings)
+    return write_study(root / "bn-placement" / data_set, plan)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A root of runs with one study of two repeats, and what was collected of it; not to be changed."""
+    root = tmp_path_factory.mktemp("findings")
+    _write(root / "runs", repeats=2)
+    collect([root / "runs"], root / "docs" / "results")
+    return root
+
+
+@pytest.fixture
+def copied(built, tmp_path):
+    return Path(shutil.copytree(built, tmp_path / "copy"))
+
+
+def _recomputed(scores: list[tables.Row], a: str, b: str) -> contrast.Estimate:
+    """Return the estimate of a contrast from per-subject scores, by a way of its own from rows to differences."""
+    frame = pd.DataFrame(scores)
+    frame["arm"] = [arm(*pair) for pair in zip(frame["variant"], frame["inference"], strict=True)]
+    of_arm = {name: found.set_index(["subject", "repeat"])["macro_f1"] for name, found in frame.groupby("arm")}
+    difference = (of_arm[a] - of_arm[b]).rename("difference").reset_index()
+    return contrast.estimate(difference.pivot_table("difference", "subject", "repeat").to_numpy())
+
+
+@pytest.mark.parametrize("place", ["fake", "published"])
+def test_contrasts_are_those_of_the_scores_per_subject(built, place):
+    """By the functions of har.evaluation: estimate, interval, p, Holm's adjustment, verdict and sentence."""
+    folder = RESULTS if place == "published" else built / "docs" / "results"
+    contrasts, scores = tables.read(folder, tables.CONTRASTS), tables.read(folder, tables.SCORES)
+    assert contrasts
+    for key in {(row["study"], row["data_set"]) for row in contrasts}:
+        own = [row for row in contrasts if (row["study"], row["data_set"]) == key]
+        of_study = [row for row in scores if (row["study"], row["data_set"]) == key]
+        found = [_recomputed(of_study, row["a"], row["b"]) for row in own]
+        smallest = contrast.smallest_holm([one.subjects for one in found])
+        for row, one, p_holm, least in zip(own, found, contrast.holm([one.p for one in found]), smallest, strict=True):
+            ends = (row["low"], row["high"])
+            assert (row["mean"], *ends) == pytest.approx((one.mean, *one.interval), abs=1e-9)
+            assert (row["p"], row["p_holm"]) == pytest.approx((one.p, p_holm))
+            assert row["verdict"] == contrast.verdict(one.mean, one.interval, p_holm, least)
+            stated = contrast.sentence(row["a"], row["b"], one, p_holm, least, len(own))
+            assert row["sentence"].startswith(stated)
+
+
+@pytest.mark.parametrize("place", ["fake", "published"])
+def test_what_is_expected_is_the_mean_over_subjects_of_the_scores_beside_it(built, place):
+    folder = RESULTS if place == "published" else built / "docs" / "results"
+    expected, scores = tables.read(folder, tables.EXPECTED), tables.read(folder, tables.SCORES)
+    keys = [*tables.KEY, "variant", "inference", "repeat"]
+    means = pd.DataFrame(scores).groupby(keys)["macro_f1"].agg(["mean", "size"])
+    assert len(means) == len(expected) > 0
+    for row in expected:
+        mean, subjects = means.loc[tuple(row[key] for key in keys)]
+        assert (row["macro_f1"], row["subjects"]) == (pytest.approx(mean), subjects)
+        assert 0 < row["tolerance"] < 0.2
+
+
+def test_published_text_and_figures_are_what_the_published_results_make_of_the_template():
+    text, drawn = render(RESULTS)
+    assert (DOCS / "findings.md").read_text(encoding="utf-8") == text
+    assert {path.name for path in (DOCS / "images").glob("findings-*")} == set(drawn)
+    for name, svg in drawn.items():
+        assert (DOCS / "images" / name).read_text(encoding="utf-8") == svg
+    assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 2_000_000
+
+
+_NUMBER_WORDS = "two|three|four|five|six|seven|eight|nine|ten|dozen|twenty|hundred|thousand|half|third|quarter|twice"
+_CLAIMS = "better|worse|best|worst|beats?|wins?|outperforms?|improves?|higher|lower|faster|slower|significant"
+
+
+def test_the_template_has_neither_numbers_nor_claims_of_its_own():
+    """Allowed are code, the F1 score, years, and what is asked or explained beside a verdict in so many words."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    text = re.sub(r"\b(19|20)\d\d\b|\bF1\b", "", text)
+    assert re.findall(r"\S*\d\S*", text) == []
+    named = re.findall(rf"\b({_NUMBER_WORDS})\b", text, flags=re.IGNORECASE)
+    assert [word.lower() for word in named] == ["four"] * text.count("Four networks")
+    text = text.replace("the best validation score", "")  # how the target is defined
+    assert re.findall(rf"\b({_CLAIMS})\b", text, flags=re.IGNORECASE) == []
+
+
+def test_collecting_twice_makes_the_same_files_and_leaves_other_studies_alone(copied):
+    results = copied / "docs" / "results"
+    before = {path.name: path.read_bytes() for path in results.iterdir()}
+    collect([copied / "runs"], results)
+    assert {path.name: path.read_bytes() for path in results.iterdir()} == before
+    _write(copied / "more", "other", seed=1)
+    collect([copied / "more"], results)
+    for name in tables.COLUMNS:
+        rows = tables.read(results, name)
+        assert {row["data_set"] for row in rows} in ({"fake", "other"}, set())
+        tables.write(results, name, [row for row in rows if row["data_set"] == "fake"])
+    assert {path.name: path.read_bytes() for path in results.iterdir()} == before
+
+
+def test_a_study_that_lacks_a_run_is_left_out_and_said(copied):
+    next((copied / "runs").rglob("run.json")).unlink()
+    (said,) = collect([copied / "runs"], copied / "empty")
+    assert "bn-placement on fake: left out" in said
+    assert tables.read(copied / "empty", tables.STUDIES) == []
+
+
+def test_what_is_read_back_is_what_was_judged(built):
+    judged = evaluate_study(built / "runs" / "bn-placement" / "fake")
+    (found,) = Results(built / "docs" / "results").studies
+    for row, original in zip(found.contrasts, judged["contrasts"], strict=True):
+        assert row["differences"] == pytest.approx(original["differences"])
+        assert (row["primary"], row["sentence"]) == (original["primary"], original["sentence"])
+    for one, original in zip(found.why["contrasts"], judged["why"]["contrasts"], strict=True):
+        for row, activity in zip(one["activities"], original["activities"], strict=True):
+            assert row["differences"] == pytest.approx(activity["differences"])
+            assert (row["activity"], row["p_holm"]) == (activity["activity"], pytest.approx(activity["p_holm"]))
+    assert found.scores("every") == pytest.approx(judged["variants"]["every"]["per_subject"])
+
+
+def test_a_text_can_be_made_of_one_study_alone_and_says_what_its_verdict_says(built):
+    text, drawn = render(built / "docs" / "results")
+    assert "We could not show that it does: it helps on FAKE." in text
+    assert (
+        "every is better than input" in drawn["findings-bn-placement-fake-differences.svg"] or "better on FAKE" in text
+    )
+    assert "Small batches" not in text
+    assert "Steps to a target" not in text
+    assert "What happens in the layers" not in text
+
+
+class _Fixed:
+    """A study with a given verdict."""
+
+    def __init__(self, data_set, verdict):
+        self.data_set, self.verdict = data_set, verdict
+
+    def contrast(self, a, b):
+        assert (a, b) == ("every", "input")
+        return {"verdict": self.verdict}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "begins", "has"),
+    [
+        (["undecided"], "**We could not show that it does, nor that it helps: on A ", "undecided"),
+        (["better", "undecided"], "**We could not show that it does: it helps on A; on B ", "undecided"),
+        (["worse", "better"], "**Yes, it may: it hurts on A; it helps on B.", ""),
+        (["worse but negligible"], "**Yes, it may: it hurts on A.", ""),
+        (
+            ["equivalent", "equivalent"],
+            "**We could not show that it does: on A and B it makes no difference of a point.",
+            "",
+        ),
+    ],
+)
+def test_the_answer_follows_the_verdicts(verdicts, begins, has):
+    class Given:
+        def of(self, name):
+            return [_Fixed(letter, verdict) for letter, verdict in zip("ABC", verdicts, strict=False)]
+
+    said = answer(Given())
+    assert said.startswith(begins)
+    assert ("undecided" in said) == bool(has)
+
+
+def test_probes_are_told_apart_only_where_all_data_sets_agree(copied):
+    results = copied / "docs" / "results"
+    rows = [
+        {
+            "study": "bn-placement",
+            "data_set": "fake",
+            "variant": variant,
+            "fold": str(fold),
+            "probe": probe,
+            "value": value,
+        }
+        for variant in ("every", "none")
+        for fold in range(6)
+        for probe, value in (
+            ("act.dead", float(variant == "none") + 0.01 * fold),
+            ("gap.flip", 0.1 * (fold - 2.5) * (variant == "every")),
+        )
+    ]
+    tables.write(results, tables.PROBES, rows)
+    (found,) = Results(results).studies
+    smaller, rest = told_apart([found], "every", "none")
+    assert "smaller" in smaller
+    assert "share of dead channels" in smaller
+    assert "share of decisions that differ" in rest
+
+
+def test_runs_as_they_were_are_within_tolerance_and_bit_equal(built, capsys):
+    assert main(["--into", str(built / "docs"), "check", str(built / "runs")]) == 0
+    said = capsys.readouterr().out
+    assert "4 of 4 variants are within" in said
+    assert said.count("2 of 2") == 4
+
+
+def test_a_repeat_that_is_there_is_compared_by_itself(copied, capsys):
+    study = copied / "runs" / "bn-placement" / "fake"
+    for folder in study.glob("*/*/repeat-1"):
+        shutil.rmtree(folder)
+    assert main(["--into", str(copied / "docs"), "check", str(copied / "runs")]) == 0
+    assert capsys.readouterr().out.count("1 of 1") == 4
+
+
+def test_a_planted_deviation_is_found(copied, capsys):
+    """One window wrong: another hash, but within the tolerance. All windows of four subjects: outside of it."""
+    runs = sorted((copied / "runs" / "bn-placement" / "fake" / "v3").glob("*/repeat-0/predictions/running.parquet"))
+    others = {"walk": "sit", "sit": "stairs", "stairs": "walk"}
+
+    def flip(path, most):
+        frame = pd.read_parquet(path)
+        for row in np.flatnonzero(frame["truth"] == frame["prediction"])[:most]:
+            wrong = others[frame.loc[row, "truth"]]
+            frame.loc[row, "prediction"] = wrong
+            for name in frame.columns:
+                if name.startswith("probability:"):
+                    frame.loc[row, name] = np.float32(0.6 if name == f"probability:{wrong}" else 0.2)
+        frame.to_parquet(path, index=False)
+
+    flip(runs[0], 1)
+    assert main(["--into", str(copied / "docs"), "check", str(copied / "runs")]) == 0
+    assert capsys.readouterr().out.count("1 of 2") == 1
+    for path in runs[:4]:
+        flip(path, 99)
+    assert main(["--into", str(copied / "docs"), "check", str(copied / "runs")]) == 1
+    said = capsys.readouterr().out
+    assert re.search(r"every +\| .*\| NO ", said)
+    assert "3 of 4 variants are within" in said
+
+
+def test_the_tolerance_is_that_of_a_seed(built):
+    rows = tables.read(built / "docs" / "results", tables.EXPECTED)
+    by_variant = pd.DataFrame(rows).groupby("variant")["macro_f1"].var(ddof=1)
+    (tolerance,) = {row["tolerance"] for row in rows}
+    assert tolerance == pytest.approx(3 * math.sqrt(2 * by_variant.mean()))
+
+
+def test_nothing_to_compare_and_nothing_to_collect_are_said_with_a_way_out(tmp_path, capsys):
+    assert main(["--into", str(tmp_path), "check", str(tmp_path)]) == 3
+    assert main(["--into", str(tmp_path), "insert"]) == 3
+    said = capsys.readouterr().err
+    assert "there is no study below" in said
+    assert "python -m docs.findings collect RUNS" in said
+
+
+def test_a_damaged_file_is_an_error_with_its_name(copied, capsys):
+    path = copied / "docs" / "results" / "scores.csv"
+    path.write_text(path.read_text().replace("macro_f1", "f1", 1))
+    assert main(["--into", str(copied / "docs"), "insert"]) == 3
+    assert f"{path} has other columns" in capsys.readouterr().err
+
+
+def test_the_readme_shows_the_first_repeat_of_what_is_published(tmp_path):
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text(text.replace("| every   |", "| never   |"), encoding="utf-8")
+    show(tmp_path / "README.md", Results(RESULTS))
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == text
+
+
+def test_what_the_readme_shows_is_what_a_study_of_one_repeat_comes_to(built, tmp_path):
+    """Judged anew from run folders of which the second repeat is not declared."""
+    (found,) = Results(built / "docs" / "results").studies
+    folder = _write(tmp_path)
+    result = evaluate_study(folder)
+    shown = first_repeat(found)
+    assert result["contrasts"][0]["sentence"] in shown
+    for name, own in result["variants"].items():
+        scores = [own[key] for key in ("macro_f1", "macro_f1_sd", "macro_f1_pooled", "accuracy")]
+        assert re.search(rf"^\| {name} +\| +" + r" \| +".join(f"{score:.3f}" for score in scores), shown, flags=re.M)
+
+
+def test_collected_study_json_has_no_paths_of_a_machine():
+    for path in RESULTS.iterdir():
+        assert not re.search(r"(^|[\s,\"])/(home|tmp|work|root)/", path.read_text(encoding="utf-8")), path.name
+    assert json.loads(json.dumps(sorted(tables.COLUMNS))) == sorted(path.stem for path in RESULTS.iterdir())
