@@ -11,9 +11,28 @@ import yaml
 
 from har.errors import UsageError
 
+_MOST_VALUES = 10**6  # of a document with its aliases written out; a card of a hundred channels has two thousand
+
 
 class _StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which would silently keep the last of two equal keys."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Refuse a few lines whose aliases stand for more than any memory holds."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and _size(node, {}) > _MOST_VALUES:
+            problem = f"aliases stand for more than {_MOST_VALUES} values"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Name the place of what looks like a date or a number and is none, such as 2024-02-30."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError):  # what PyYAML's constructors meet such values with
+            kind = {"int": "number", "float": "number", "timestamp": "date"}.get(node.tag.rpartition(":")[2], node.tag)
+            problem = f"{node.value!r} is no {kind}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a key that the mapping has already."""
@@ -25,6 +44,17 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many values a node stands for, aliases counted each time; one that names itself counts no further."""
+    if id(node) not in known:
+        known[id(node)] = 1
+        if isinstance(node, yaml.MappingNode):
+            known[id(node)] += sum(_size(part, known) for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            known[id(node)] += sum(_size(part, known) for part in node.value)
+    return known[id(node)]
 
 
 # YAML 1.1, which PyYAML reads, takes 1e-3 for text; the training configuration's parser takes it for a number.
@@ -60,7 +90,7 @@ def parse_yaml(text: str, where: str) -> Any:
     """Parse YAML text; `where` names its place in errors.
 
     Raises:
-        UsageError: The text is not YAML, or has a key twice.
+        UsageError: The text is not YAML, is nested too deeply, or has a key twice.
     """
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derived from SafeLoader
@@ -68,6 +98,8 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark
         place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
         raise UsageError(f"{place}: {error.problem}.", "Mend the YAML there.") from None
+    except RecursionError:
+        raise UsageError(f"{where} is nested too deeply to be read.", "Write it with fewer brackets.") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{where} is not YAML: {str(error).splitlines()[0]}.", "Mend the YAML.") from None
 

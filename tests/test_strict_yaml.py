@@ -48,3 +48,22 @@ def test_a_missing_file_a_folder_and_bytes_are_refused(tmp_path):
 def test_python_objects_are_not_made():
     with pytest.raises(UsageError):
         parse_yaml("!!python/object/apply:os.getcwd []", "here")
+
+
+@pytest.mark.parametrize("text", ["2024-02-30", "a: 2024-02-30T25:61:00", "[1, !!bool x]", "!!int x", "!!timestamp x"])
+def test_a_date_or_a_number_that_is_none_is_refused_with_its_line(text):
+    with pytest.raises(UsageError, match=r"^here, line 1, column \d+: '.*' is no "):
+        parse_yaml(text, "here")
+
+
+def test_brackets_without_end_are_refused():
+    with pytest.raises(UsageError, match="nested too deeply"):
+        parse_yaml("[" * 3000, "here")
+
+
+def test_aliases_that_stand_for_more_than_memory_holds_are_refused_at_once():
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    with pytest.raises(UsageError, match="aliases stand for more than"):
+        parse_yaml("\n".join(lines), "here")
+    assert parse_yaml("a: &a [1, 2]\nb: [*a, *a]", "here")["b"] == [[1, 2], [1, 2]]
