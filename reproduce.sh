@@ -81,21 +81,23 @@ if [[ -z ${plan[*]} ]] && wanted spar; then
     fi
 fi
 
-# 3. The findings: three repeats, with probes; then those of steps to a target, which tries learning rates for each.
+# 3. The findings: three repeats of each; the layers of small batches are measured in one, apart, since a finished run
+#    cannot be given probes. The last one tries learning rates for every variant.
 if [[ -z $quick ]]; then
     study bn-placement spar --short --repeats 3 --probes
-    study bn-placement usc-had --short --repeats 3 --probes
-    study bn-placement hapt --short --repeats 3 --probes --folds kfold --fold-count 10
+    study bn-placement usc-had --short --repeats 3
+    study bn-placement hapt --short --repeats 3 --folds kfold --fold-count 10
     study small-batch spar --short --repeats 3
     study bn-statistics spar --repeats 3
     study convergence spar --short
+    runs=$runs/probed study small-batch spar --short --repeats 1 --probes
 fi
 if [[ -n ${plan[*]} ]]; then exit 0; fi
 
 # 4. Scores against those that were published; then tables, figures and text, made of your runs.
 outside=0
 "$python" -m docs.findings check "$runs" || outside=1
-"$python" -m docs.findings --into "$runs/docs" collect "$runs"
+"$python" -m docs.findings --into "$runs/docs" collect "$runs" "$runs/probed"
 "$python" -m docs.findings --into "$runs/docs" insert
 
 if ((${#short[@]})); then

@@ -11,7 +11,7 @@ from docs.findings import tables
 from docs.findings.expected import expected_rows
 from docs.findings.probing import probe_rows
 from docs.findings.tables import Row
-from har.errors import DataError, UsageError
+from har.errors import DataError
 from har.evaluation.arms import RUNNING, parts_of
 from har.evaluation.comparison import judge
 from har.evaluation.gathering import Gathered, gather
@@ -41,6 +41,9 @@ def is_finished(gathered: Gathered) -> bool:
 def collect(roots: Iterable[Path], out: Path) -> list[str]:
     """Read every finished study and write what is known of it; other studies' rows stay as they are.
 
+    A study that is there several times on one data set, as when its layers were measured apart with fewer repeats, is
+    judged where it has most runs; its probes are those of the first place that has any.
+
     Args:
         roots: Folders of runs.
         out: Where the CSV files lie.
@@ -50,52 +53,57 @@ def collect(roots: Iterable[Path], out: Path) -> list[str]:
 
     Raises:
         DataError: There is no study, or what there is cannot be read.
-        UsageError: One study is there twice on one data set.
     """
     new: dict[str, list[Row]] = {name: [] for name in tables.COLUMNS}
     said: list[str] = []
-    done: set[tuple[str, str]] = set()
+    places: dict[tuple[str, str], list[tuple[Path, Gathered]]] = {}
     for folder in studies_below(roots):
         gathered = gather(folder, DEFAULT_POLICY)
         key = (str(gathered.study["name"]), str(gathered.study["data_set"]))
-        if key in done:
-            raise UsageError(f"{' on '.join(key)} is there twice, the second time as {folder}.", "Name one of the two.")
-        if not is_finished(gathered):
+        if is_finished(gathered):
+            places.setdefault(key, []).append((folder, gathered))
+        else:
             said.append(f"{' on '.join(key)}: left out, since not all of its runs are done ({folder}).")
-            continue
-        done.add(key)
-        for name, rows in study_rows(folder, gathered).items():
-            new[name] += [{"study": key[0], "data_set": key[1], **row} for row in rows]
-        said.append(f"{' on '.join(key)}: {len(gathered.study['runs'])} runs.")
+    for (study, data_set), found in places.items():
+        folder, gathered = max(found, key=lambda one: len(one[1].runs))
+        ordered = [(folder, gathered), *(one for one in found if one[0] != folder)]
+        probes, repeats = next((made for one in ordered if (made := probe_rows(*one))[0]), ([], 0))
+        for name, rows in study_rows(folder, gathered, probes, repeats).items():
+            new[name] += [{"study": study, "data_set": data_set, **row} for row in rows]
+        said.append(f"{study} on {data_set}: {len(gathered.study['runs'])} runs.")
     for name, rows in new.items():
-        tables.write(out, name, tables.put_together(tables.read(out, name), rows, done))
+        tables.write(out, name, tables.put_together(tables.read(out, name), rows, set(places)))
     return said
 
 
-def study_rows(folder: Path, gathered: Gathered) -> dict[str, list[dict[str, Any]]]:
+def study_rows(
+    folder: Path, gathered: Gathered, probes: list[dict[str, Any]], probed: int
+) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of one study for each file, without its name and data set.
 
     Args:
         folder: The study's folder.
         gathered: Its runs.
+        probes: What its probes come to.
+        probed: In how many repeats they were measured.
     """
     result = judge(folder, gathered, DEFAULT_POLICY)
-    probes = probe_rows(folder, gathered)
+    has_own = result["why"]["probed"] > 0
     return {
-        tables.STUDIES: [_study(gathered, result, probed=bool(probes))],
+        tables.STUDIES: [_study(gathered, probed)],
         tables.SCORES: _scores(gathered),
         tables.ACTIVITIES: _activities(gathered),
         tables.VARIANTS: _variants(result),
         tables.CONTRASTS: [_contrast(found) for found in result["contrasts"]],
         tables.ACTIVITY_CONTRASTS: _of_contrasts(result, "activities", tables.ACTIVITY_CONTRASTS),
         tables.PROBES: probes,
-        tables.ASSOCIATIONS: _of_contrasts(result, "probes", tables.ASSOCIATIONS) if probes else [],
+        tables.ASSOCIATIONS: _of_contrasts(result, "probes", tables.ASSOCIATIONS) if has_own else [],
         **(_target(result["target"]) if "target" in result else {}),
         tables.EXPECTED: expected_rows(gathered.runs),
     }
 
 
-def _study(gathered: Gathered, result: dict[str, Any], *, probed: bool) -> dict[str, Any]:
+def _study(gathered: Gathered, probed: int) -> dict[str, Any]:
     """Return how a study was made."""
     study, records = gathered.study, [run.record for run in gathered.runs if parts_of(run.arm)[1] == RUNNING]
     protocol = study["protocol"]
@@ -106,7 +114,7 @@ def _study(gathered: Gathered, result: dict[str, Any], *, probed: bool) -> dict[
     }
     return own | {
         "question": study["question"],
-        "file": study.get("file", ""),
+        "file": _in_project(study.get("file", "")),
         "form": study.get("form", "whole"),
         "division": protocol.get("folds", ""),
         "fold_count": len(study["folds"]),
@@ -124,6 +132,12 @@ def _study(gathered: Gathered, result: dict[str, Any], *, probed: bool) -> dict[
         "commit": _distinct(str(record.get("commit") or "")[:7] for record in records),
         "probed": probed,
     }
+
+
+def _in_project(file: str) -> str:
+    """Return a study file as it is named from the project's folder."""
+    _, found, rest = file.rpartition("configs/")
+    return found + rest if found else Path(file).name
 
 
 def _distinct(values: Iterable[Any]) -> str:

@@ -120,7 +120,7 @@ class Found:
             probes = [{**found, "interval": [found["low"], found["high"]]} for found in probes]
             own = {key: row[key] for key in ("a", "b", "primary")}
             contrasts.append({**own, "activities": self.activities(*pair), "probes": probes})
-        return {"runs": self.info["runs"], "probed": self.info["runs"] * self.info["probed"], "contrasts": contrasts}
+        return {"runs": self.info["runs"], "probed": self.info["runs"], "contrasts": contrasts}
 
     @cached_property
     def result(self) -> dict[str, Any]:

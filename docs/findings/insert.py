@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from docs.findings import words
+from docs.findings import layers, words
 from docs.findings.found import Results
 from docs.findings.pictures import pictures
 from docs.findings.readme import show
@@ -73,6 +73,7 @@ def render(results: Path, template: str | None = None) -> tuple[str, dict[str, s
         results=found,
         figure=figure,
         words=words,
+        layers=layers,
         number=number,
         level=f"{100 * (1 - ALPHA):g} %",
         alpha=f"{ALPHA:g}",

@@ -64,8 +64,8 @@ SHOWN = (
 )
 
 
-def probe_rows(folder: Path, gathered: Gathered) -> list[dict[str, object]]:
-    """Return variant, fold, probe and value of everything that the runs of a study measured.
+def probe_rows(folder: Path, gathered: Gathered) -> tuple[list[dict[str, object]], int]:
+    """Return variant, fold, probe and value of everything that the runs of a study measured, and in how many repeats.
 
     Args:
         folder: The study's folder.
@@ -75,8 +75,10 @@ def probe_rows(folder: Path, gathered: Gathered) -> list[dict[str, object]]:
         DataError: A run's probes are damaged.
     """
     values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    repeats = set()
     for run in gathered.runs:
         if parts_of(run.arm)[1] == RUNNING and (folder / run.folder / FILE).is_file():
+            repeats.add(run.repeat)
             table = read_probes(folder / run.folder / FILE)
             columns = {
                 name: table.column(name).to_numpy() for name in ("step", "group", "depth", "probe", "at", "value")
@@ -84,10 +86,11 @@ def probe_rows(folder: Path, gathered: Gathered) -> list[dict[str, object]]:
             for probe in SHOWN:
                 if (value := _of_run(columns, probe)) is not None:
                     values[run.arm, run.fold, probe.name].append(value)
-    return [
+    rows: list[dict[str, object]] = [
         {"variant": variant, "fold": fold, "probe": probe, "value": float(np.mean(found))}
         for (variant, fold, probe), found in values.items()
     ]
+    return rows, len(repeats)
 
 
 def _of_run(columns: _Columns, probe: Probe) -> float | None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from docs.findings import tables
 from docs.findings.found import Found, Results
-from docs.findings.probing import SHOWN, Probe
 from har.evaluation.contrast import plural
 from har.evaluation.numbers import Column, Table, number, with_minus
 from har.evaluation.why import activity_sentences, sentences
@@ -182,51 +181,6 @@ def association_words(found: Found) -> list[str]:
     return sentences(found.why)
 
 
-def probed(found: Sequence[Found]) -> list[Found]:
-    """Return the studies whose runs have probes."""
-    return [one for one in found if one.rows[tables.PROBES]]
-
-
-def probes_table(found: Found, variants: Sequence[str], a: str, b: str) -> str:
-    """Return the probes of variants and the difference of two of them, with its interval over folds."""
-    columns = [Column("probe"), *(Column(name) for name in variants), Column(f"{a} − {b} (95 % interval)")]
-    rows: list[list[Any]] = []
-    for probe in SHOWN:
-        means = [_mean(found, name, probe) for name in variants]
-        if all(mean is None for mean in means):
-            continue
-        compared = found.probe_difference(probe.name, a, b)
-        printed = ["n/a" if mean is None else with_minus(number(mean, "probe")) for mean in means]
-        rows.append([probe.words, *printed, "n/a" if compared is None else _difference(*compared[:2])])
-    return _printed(columns, rows)
-
-
-def told_apart(found: Sequence[Found], a: str, b: str) -> list[str]:
-    """Return which probes differ between two variants with one sign on all data sets, each interval without 0."""
-    said: dict[str, list[str]] = {"larger": [], "smaller": []}
-    rest = []
-    for probe in SHOWN:
-        compared = [one.probe_difference(probe.name, a, b) for one in found]
-        known = [one for one in compared if one is not None]
-        if not known:
-            continue
-        signs = {_sign(ends) for _, ends, _ in known}
-        if len(known) == len(found) and signs in ({1}, {-1}):
-            said["larger" if signs == {1} else "smaller"].append(probe.words)
-        else:
-            rest.append(probe.words)
-    where = "on all of " + listed(one.data_set for one in found) if len(found) > 1 else f"on {found[0].data_set}"
-    text = [
-        f"Under `{a}` these are {word} than under `{b}` {where}, with intervals that do not contain 0:"
-        f" {'; '.join(names)}."
-        for word, names in said.items()
-        if names
-    ]
-    if rest:
-        text.append(f"Not told apart, or not alike on all data sets: {'; '.join(rest)}.")
-    return text
-
-
 def target_words(found: Found) -> list[str]:
     """Return how the steps to the target compare, as `har.evaluation` says it."""
     return [row["sentence"] for row in found.rows[tables.TARGET_CONTRASTS]]
@@ -238,6 +192,19 @@ def target_table(found: Found) -> str:
     columns += [Column("steps, restricted mean", "mean"), Column("runs", "count")]
     keys = ("reached", "median_steps", "restricted_mean_steps", "runs")
     return _printed(columns, [[row["variant"], *(row[key] for key in keys)] for row in found.rows[tables.TARGETS]])
+
+
+def commands(results: Results) -> list[str]:
+    """Return the command of every study."""
+    said = []
+    for one in results.studies:
+        info = one.info
+        words = ["har study", info["file"], "--data", info["data_set"]]
+        words += ["--short"] * (info["form"] == "short")
+        words += ["--folds", "kfold", "--fold-count", str(info["fold_count"])] * (info["division"] == "kfold")
+        words += ["--repeats", str(info["repeats"]), *["--probes"] * (info["probed"] == info["repeats"])]
+        said.append(" ".join(words))
+    return said
 
 
 def detectable_words(found: Sequence[Found]) -> list[str]:
@@ -253,24 +220,6 @@ def detectable_words(found: Sequence[Found]) -> list[str]:
         else:
             said.append(f"{pair}: {number(row['detectable'], 'size')} points.")
     return said
-
-
-def _mean(found: Found, variant: str, probe: Probe) -> float | None:
-    """Return the mean over folds of a probe."""
-    values = list(found.probe(variant, probe.name).values())
-    return float(np.mean(values)) if values else None
-
-
-def _difference(mean: float, ends: tuple[float, float] | None) -> str:
-    """Return a difference of a probe with its interval."""
-    return f"{with_minus(number(mean, 'probe'))} ({interval(ends, 'probe')})"
-
-
-def _sign(ends: tuple[float, float] | None) -> int:
-    """Return on which side of 0 an interval lies; 0 where it contains it or there is none."""
-    if ends is None or ends[0] <= 0 <= ends[1]:
-        return 0
-    return 1 if ends[0] > 0 else -1
 
 
 def _printed(columns: list[Column], rows: list[list[Any]]) -> str:

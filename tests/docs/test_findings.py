@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from docs.findings import tables
@@ -17,11 +18,13 @@ from docs.findings.__main__ import DOCS, main
 from docs.findings.collect import collect
 from docs.findings.found import Results
 from docs.findings.insert import TEMPLATE, render
+from docs.findings.layers import explanations, probes_table
 from docs.findings.readme import first_repeat, show
-from docs.findings.words import answer, told_apart
+from docs.findings.words import answer
 from har.evaluation import contrast
 from har.evaluation.arms import arm
 from har.evaluation.comparison import evaluate_study
+from har.evaluation.probes import PROBES, SCHEMA, write_probes
 from tests.fakes.study import FakeStudy, write_study
 
 RESULTS = DOCS / "results"
@@ -130,6 +133,22 @@ def test_collecting_twice_makes_the_same_files_and_leaves_other_studies_alone(co
     assert {path.name: path.read_bytes() for path in results.iterdir()} == before
 
 
+def test_probes_may_be_of_another_pass_of_the_study_with_fewer_repeats(copied):
+    """Judged is where there are most runs, probes are where they were measured: the median of a run, mean of a fold."""
+    apart = _write(copied / "apart")
+    place = {"layer": "", "kind": "", "side": "", "depth": -1, "at": float("nan"), "group": "train"}
+    for run in sorted(apart.rglob("run.json")):
+        rows = [
+            {"step": step, "probe": "gap.flip", "value": value, **place}
+            for step, value in ((50, 9.0), (100, 0.2), (150, 0.1))
+        ]
+        write_probes(run.parent / PROBES, pa.Table.from_pylist(rows, SCHEMA))
+    collect([copied / "apart", copied / "runs"], copied / "docs" / "results")
+    (found,) = Results(copied / "docs" / "results").studies
+    assert (found.info["repeats"], found.info["probed"]) == (2, 1)
+    assert found.probe("every", "gap.flip") == {f"subject-{number + 1}": 0.2 for number in range(8)}
+
+
 def test_a_study_that_lacks_a_run_is_left_out_and_said(copied):
     next((copied / "runs").rglob("run.json")).unlink()
     (said,) = collect([copied / "runs"], copied / "empty")
@@ -196,30 +215,27 @@ def test_the_answer_follows_the_verdicts(verdicts, begins, has):
     assert ("undecided" in said) == bool(has)
 
 
-def test_probes_are_told_apart_only_where_all_data_sets_agree(copied):
+def test_layers_are_told_apart_only_where_the_interval_says_so_and_by_its_sign(copied):
     results = copied / "docs" / "results"
+    key = {"study": "bn-placement", "data_set": "fake"}
     rows = [
-        {
-            "study": "bn-placement",
-            "data_set": "fake",
-            "variant": variant,
-            "fold": str(fold),
-            "probe": probe,
-            "value": value,
-        }
+        {**key, "variant": variant, "fold": str(fold), "probe": probe, "value": value}
         for variant in ("every", "none")
         for fold in range(6)
         for probe, value in (
             ("act.dead", float(variant == "none") + 0.01 * fold),
+            ("read.gravity", float(variant == "every") + 0.01 * fold),
             ("gap.flip", 0.1 * (fold - 2.5) * (variant == "every")),
         )
     ]
     tables.write(results, tables.PROBES, rows)
     (found,) = Results(results).studies
-    smaller, rest = told_apart([found], "every", "none")
-    assert "smaller" in smaller
-    assert "share of dead channels" in smaller
-    assert "share of decisions that differ" in rest
+    fewer, more, rest = explanations(found, "every", "none")
+    assert fewer == "Fewer channels are dead (`every` 0.025, `none` 1.02; difference −1, 95 % interval −1 to −1)."
+    assert more.startswith("More of gravity, hence of posture, can be read there (`every` 1.02, `none` 0.025")
+    assert rest == "Not told apart: share of decisions that differ between training and inference mode."
+    assert explanations(found, "none", "every")[0].startswith("More channels are dead")
+    assert "| n/a" in probes_table(found, "every", "none")
 
 
 def test_runs_as_they_were_are_within_tolerance_and_bit_equal(built, capsys):

@@ -43,16 +43,19 @@ def test_it_prepares_runs_checks_and_makes_the_findings_of_all_that_is_published
     ]
     commands = [line.split()[3:] for line in called if line.startswith("-m har study ")]
     options = [_parser().parse_args(words) for words in commands]
-    made = {(load_study(Path(one.file)).name, one.data): one for one in options}  # of several the last, the largest
+    of_study = [((load_study(Path(one.file)).name, one.data), one) for one in options]
+    made = {key: one for key, one in of_study if one.runs == str(tmp_path / "runs")}  # of several the last, the largest
+    probed = {key for key, one in of_study if one.probes}
+    assert [one.runs for one in options if one.probes][-1] == str(tmp_path / "runs" / "probed")
     published = tables.read(DOCS / "results", tables.STUDIES)
     for row in published:
         one = made[row["study"], row["data_set"]]
         form = "short" if one.short else "whole"
         assert (form, one.repeats or 1, one.folds or "loso") == (row["form"], row["repeats"], row["division"])
-        assert one.probes or not row["probed"]
+        assert not row["probed"] or (row["study"], row["data_set"]) in probed
     assert [line.split()[-2:] for line in called if "docs.findings" in line] == [
         ["check", str(tmp_path / "runs")],
-        ["collect", str(tmp_path / "runs")],
+        [str(tmp_path / "runs"), str(tmp_path / "runs" / "probed")],
         [str(tmp_path / "runs" / "docs"), "insert"],
     ]
 

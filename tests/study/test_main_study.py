@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.findings.__main__ import main as findings
 from har.__main__ import main
 
 STUDY = Path(__file__).parents[2] / "configs" / "studies" / "bn-placement.yaml"
@@ -15,8 +16,8 @@ MOST_MIB = 4096.0
 
 
 @pytest.mark.slow
-def test_the_main_study_ends_with_all_its_runs_its_scores_and_its_report(tmp_path):
-    """Its table is printed: `pytest -m slow -rP` shows it."""
+def test_the_main_study_ends_with_all_its_runs_its_report_and_the_scores_that_are_published(tmp_path):
+    """Its tables are printed: `pytest -m slow -rP` shows them, and how many scores are bit-equal on this machine."""
     assert (
         main(["study", str(STUDY), "--short", "--root", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]) == 0
     )
@@ -33,3 +34,4 @@ def test_the_main_study_ends_with_all_its_runs_its_scores_and_its_report(tmp_pat
     assert [found["verdict"] for found in result["contrasts"] if found["verdict"] == "not judged"] == []
     for file in ("report.html", "report.md"):
         assert (folder / file).stat().st_size > 0
+    assert findings(["check", str(tmp_path / "runs")]) == 0
