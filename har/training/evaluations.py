@@ -27,6 +27,8 @@ def seed_step(seed: int, step: int, device: torch.device) -> None:
     if device.type == "cpu":
         # torch.manual_seed costs 1 ms: it seeds devices that are not there
         torch.default_generator.manual_seed(address)
+    elif device.type == "cuda":  # each replica of a stack does this in each step
+        torch.cuda.default_generators[device.index].manual_seed(address)
     else:
         torch.manual_seed(address)
 

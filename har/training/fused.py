@@ -9,6 +9,7 @@ Training seconds, in run.json and metrics.jsonl, are a run's share of its stack'
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +20,14 @@ from typing import Any
 
 import torch
 
-from har.errors import DivergenceError
+from har.errors import DivergenceError, RunError
 from har.training import provenance
 from har.training.begin import Begun, begin, failure_recorded, held
 from har.training.checkpoint import restore
 from har.training.evaluations import MONITOR
 from har.training.inference import predicted_plainly
 from har.training.judge import Fitted, judge
-from har.training.room import replicas_that_fit
+from har.training.room import release_unused, replicas_that_fit
 from har.training.selection import Kept, Selection
 from har.training.stack import Replica, Stack
 from har.training.trainer import budgeted_trainer, lightning
@@ -44,36 +45,62 @@ def run_together(tasks: Sequence[Mapping[str, Any]], report: Report, *, share: f
         share: Share of the machine's free memory that may be taken.
     """
     waiting = deque(enumerate(tasks))
-    room = 1
+    most = len(waiting)
     while waiting:
         with ExitStack() as holding:
-            begun: dict[int, Begun] = {}
-            while waiting and len(begun) < room:
-                number, task = waiting.popleft()
-                began = time.monotonic()
-                try:
-                    folder = Path(task["folder"])
-                    holding.enter_context(held(folder))
-                    one = begin(task["config"], folder, resume=False, facts=task["facts"])
-                except Exception as error:  # noqa: BLE001 - whatever a run raises fails that run alone
-                    report(number, error, time.monotonic() - began)
-                    continue
-                begun[number] = one
-                if len(begun) == 1:
-                    room = replicas_that_fit(one.module, one.data, one.settings["accelerator"], share)
+            begun = _begin(waiting, most, share, holding, report)
             if begun:
-                _make(begun, report)
+                most = min(most, _make(begun, report))
 
 
-def _make(begun: Mapping[int, Begun], report: Report) -> None:
-    """Train runs that have begun as one stack, and end each."""
+def _begin(
+    waiting: deque[tuple[int, Mapping[str, Any]]], most: int, share: float, holding: ExitStack, report: Report
+) -> dict[int, Begun]:
+    """Begin runs, as many as memory holds side by side, and report those that cannot.
+
+    Args:
+        waiting: Runs by their number; those that are taken are removed.
+        most: The most to begin.
+        share: Share of the machine's free memory that may be taken.
+        holding: What holds their folders.
+        report: See `run_together`.
+    """
+    release_unused()
+    begun: dict[int, Begun] = {}
+    while waiting and len(begun) < most:
+        number, task = waiting.popleft()
+        began = time.monotonic()
+        folder = Path(task["folder"])
+        try:
+            holding.enter_context(held(folder))
+            one = begin(task["config"], folder, resume=False, facts=task["facts"])
+            if not begun:
+                with failure_recorded(folder, one.record):
+                    fitting = replicas_that_fit(one.module, one.data, one.settings["accelerator"], share)
+                most = min(most, fitting)
+        except Exception as error:  # noqa: BLE001 - whatever a run raises fails that run alone
+            report(number, error, time.monotonic() - began)
+            continue
+        begun[number] = one
+    return begun
+
+
+def _make(begun: Mapping[int, Begun], report: Report) -> int:
+    """Train runs that have begun as one stack, and end each; return how many were trained together.
+
+    What an accelerator's memory does not hold is trained in two halves, each from the beginning.
+    """
     runs = list(begun.values())
     began = time.monotonic()
     results: Sequence[Fitted | Exception]
     try:
         results = fit_together(runs)
+    except torch.OutOfMemoryError as error:
+        results = [_too_large(error)] if len(runs) == 1 else []
     except Exception as error:  # noqa: BLE001
         results = [error] * len(runs)
+    if not results:  # out here, where no traceback holds the stack any more
+        return _make_halves(begun, report)
     fused = {"replicas": len(runs), "seconds": round(time.monotonic() - began, 3)}
     each_s = fused["seconds"] / len(runs)
     for (number, run), result in zip(begun.items(), results, strict=True):
@@ -89,6 +116,25 @@ def _make(begun: Mapping[int, Begun], report: Report) -> None:
             report(number, error, each_s + time.monotonic() - began)
         else:
             report(number, None, seconds)
+    return len(runs)
+
+
+def _make_halves(begun: Mapping[int, Begun], report: Report) -> int:
+    """Do what `_make` does with each half, after a stack of all was too large."""
+    sys.stderr.write(f"{len(begun)} runs side by side need more memory than there is; they are trained in halves.\n")
+    numbered = list(begun.items())
+    for _, run in numbered:
+        run.module.cpu().doubts(run.data)  # builds the network anew
+    release_unused()
+    middle = len(numbered) // 2
+    return max(_make(dict(half), report) for half in (numbered[:middle], numbered[middle:]))
+
+
+def _too_large(error: torch.OutOfMemoryError) -> RunError:
+    """Return what is told of a run that cannot even be trained by itself."""
+    detail = str(error).splitlines()[0]
+    hint = "Lower data.batch_size, or --jobs, since workers share that memory."
+    return RunError(f"a training step needs more memory than the accelerator has: {detail}", hint)
 
 
 def _about(fused: dict[str, float], seconds: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import torch
@@ -14,6 +15,13 @@ from har.training.module import HarModule
 _WORKING_COPIES = 2.5  # of what a step keeps for its backward pass: gradients of it, and what single operations need
 _STATES = 8  # copies of the parameters: values, gradients, two moments, and the best and the last state of those
 _TAKEN = 0.6  # of the free memory
+
+
+def release_unused() -> None:
+    """Give back what stacks that have ended hold: their parts refer to each other, and wait for the collector."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def replicas_that_fit(module: HarModule, data: HarDataModule, accelerator: str, share: float) -> int:

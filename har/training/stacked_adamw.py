@@ -65,8 +65,9 @@ class StackedAdamW(torch.optim.Optimizer):
         if gradient_MP is None:
             return loss
         mean_MP, square_MP = self.moments["exp_avg"], self.moments["exp_avg_sq"]
+        # Moved once: a copy to an accelerator in each step would wait for it.
+        self._rate_M, self._decay_MP = self._rate_M.to(rows.device), self._decay_MP.to(rows)
         rate_M1 = (self._rate_M * self._factor(self.steps)).to(rows)[:, None]
-        self._decay_MP = self._decay_MP.to(rows)
         self.steps += 1
         beta1, beta2 = self._betas
         correction1, correction2 = 1 - beta1**self.steps, 1 - beta2**self.steps

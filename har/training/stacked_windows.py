@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from har.windows.permit import check_permit
 from har.windows.segment import gather
 
 _EVALUATION_WINDOWS = 128  # of a replica at a time
-_RESIDENT_SHARE = 0.25  # of an accelerator's free memory that the store may take
+_RESIDENT_SHARE = 0.1  # of an accelerator's free memory that the store may take
 
 Places = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # start_MN and label_MN
 
@@ -49,10 +50,16 @@ class Source:
         if self._resident is None:
             x_NTC = gather(self._signal_TC, start_MN.reshape(-1), self._samples)
             _require_finite(bool(np.isfinite(x_NTC).all()))
-            return torch.from_numpy(x_NTC.reshape(shape)).to(self.device)
+            return sent(x_NTC.reshape(shape), self.device)
         rows, channels = self._resident.shape
         window_T = self._resident.as_strided((rows - self._samples + 1, shape[2] * channels), (channels, 1))
-        return window_T[torch.from_numpy(start_MN.reshape(-1)).to(self.device)].view(shape)
+        return window_T[sent(start_MN.reshape(-1), self.device)].view(shape)
+
+
+def sent(values: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device. A GPU is not waited for: what it has still to do goes on meanwhile."""
+    here = torch.from_numpy(values)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
 
 
 def _require_finite(finite: bool) -> None:
@@ -84,7 +91,7 @@ class StackedLoader:
         """Yield the batches."""
         for number in range(self._batches):
             start_MN, label_MN = self._places(number)
-            yield self._source.windows(start_MN), torch.from_numpy(label_MN).to(self._source.device)
+            yield self._source.windows(start_MN), sent(label_MN, self._source.device)
 
 
 def stacked_training(data: Sequence[HarDataModule], steps: int, source: Source) -> StackedLoader:

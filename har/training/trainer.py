@@ -77,6 +77,8 @@ def make_trainer(settings: dict[str, Any], **own: Any) -> pl.Trainer:
     # With deterministic algorithms torch also fills every new tensor with NaN, so that reading one before it is written
     # shows. Nothing here does that, and it takes a sixth of a step with batch norms.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # As it comes, a GPU convolves float32 with 10 bits (TF32). The matrix products of a stack have all 23.
+    torch.backends.cudnn.allow_tf32 = False
     try:
         with quiet():
             return pl.Trainer(**settings, **own)

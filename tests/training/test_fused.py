@@ -18,6 +18,7 @@ from har.training.fused import run_together
 from har.training.record import read_run
 from har.training.room import replicas_that_fit, saved_bytes
 from har.training.run import run
+from har.training.stack import Stack
 from tests.training.conftest import small_settings
 
 DIVERGES = 1
@@ -163,6 +164,43 @@ def test_runs_that_memory_does_not_hold_at_once_follow_each_other(
         torch.load(tmp_path / str(i) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for i in (0, 1)
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("instant", ["training_losses", "take"])  # in the midst of training, and with other weights
+def test_a_stack_that_memory_does_not_hold_is_trained_in_halves_from_the_beginning(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: str
+) -> None:
+    original = getattr(Stack, instant)
+
+    def too_large(stack: Stack, *arguments: Any) -> Any:
+        if len(stack.replicas) > 1 and (instant == "take" or arguments[1] == 2):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(stack, *arguments)
+
+    ready = [{**task, "folder": str(tmp_path / str(i))} for i, task in enumerate(tasks_of(tmp_path, small)[:1] * 3)]
+    run_together([{**ready[0], "folder": str(tmp_path / "undisturbed")}], lambda *_: None)
+    monkeypatch.setattr(Stack, instant, too_large)
+    monkeypatch.setattr(fused, "replicas_that_fit", lambda *_: 2)
+    assert made(ready) == {0: None, 1: None, 2: None}
+    assert [read_run(tmp_path / str(i))["fused"]["replicas"] for i in range(3)] == [1, 1, 1]
+    expected, *found = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("undisturbed", "0", "1", "2")
+    )
+    for name, value in expected.items():
+        assert all(torch.equal(weights[name], value) for weights in found), name
+
+
+def test_a_single_run_that_memory_does_not_hold_fails_and_says_so(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(stack: Stack, *_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Stack, "training_losses", too_large)
+    ended = made(tasks_of(tmp_path, small)[:1])
+    assert isinstance(ended[0], RunError)
+    assert "more memory than the accelerator has: CUDA out of memory" in read_run(tmp_path / "0")["error"]
 
 
 def test_what_a_step_keeps_is_counted_without_a_trace(small: dict[str, Any]) -> None:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from har.norms.base import set_total_steps
+from har.seeds import derive_seed
 from har.training.cli import parts, resolve
 from har.training.datamodule import HarDataModule
+from har.training.evaluations import seed_step
 from har.training.module import HarModule
 from har.training.stack import Layout, Replica, Stack
 
@@ -120,6 +122,36 @@ def test_the_first_twenty_steps_of_a_stack_are_those_of_separate_runs(variant: s
         for name, value in module.network.state_dict().items():
             torch.testing.assert_close(found[name], value, rtol=1e-7, atol=1e-9, msg=f"{name} of {number}")
     assert len({round(float(loss), 6) for loss in loss_SM[-1]}) == len(REPLICAS)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_step_elsewhere_takes_all_along_and_waits_for_no_value(variant: str, data_root: Path) -> None:
+    """Torch's meta device stands for an accelerator: it refuses tensors of another one, and tells no value."""
+    settings, clip, how = VARIANTS[variant]
+    both = made(data_root, settings)
+    stack = Stack([Replica(module, data) for module, data in both], STEPS).double().to("meta")
+    optimizer = stack.configure_optimizers()
+    x_MNTC, label_MN = next(iter(stack.train_dataloader()))
+    assert x_MNTC.device.type == label_MN.device.type == "meta"
+    for step in range(2):
+        stack.training_losses((x_MNTC.double(), label_MN), step).sum().backward()
+        stack.on_before_optimizer_step(optimizer)
+        stack.configure_gradient_clipping(optimizer, clip, how)
+        optimizer.step()
+    stack.eval().on_validation_epoch_start()
+    with torch.inference_mode():
+        stack.validation_step((x_MNTC.double(), label_MN), 0)
+    assert {value.device.type for value in (*stack.values.values(), *optimizer.moments.values())} == {"meta"}
+
+
+def test_dropout_on_a_gpu_seeds_that_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    generators = [torch.Generator(), torch.Generator()]
+    monkeypatch.setattr(torch.cuda, "default_generators", generators)
+    before = torch.default_generator.get_state(), generators[0].get_state()
+    seed_step(7, 3, torch.device("cuda", 1))
+    assert torch.equal(torch.default_generator.get_state(), before[0])
+    assert torch.equal(generators[0].get_state(), before[1])
+    assert generators[1].initial_seed() == derive_seed(7, "step", 3)
 
 
 def test_a_replica_that_is_not_finite_disturbs_no_other(data_root: Path) -> None:
