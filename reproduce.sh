@@ -14,7 +14,7 @@
 # It can be stopped at any time, by Ctrl-C, a kill or a power cut: the same line goes on with the runs that are missing.
 # It ends with 1 when a study lacks runs, or when a score is further from docs/results/expected.csv than the tolerance
 # there. The project's own docs/ are not touched: compare docs/results with DIR/docs/results, docs/findings.md with
-# DIR/docs/findings.md. The table of every study's time, on two cores: python -m docs.findings times.
+# DIR/docs/findings.md. How long each study takes on two cores is printed first (python -m docs.findings times).
 #
 # What else has numbers in docs/, and what makes it: docs/performance.md `make bench` (half an hour on a quiet machine),
 # the simulations of docs/statistics.md `.venv/bin/pytest -m slow -rP tests/evaluation/test_simulation.py` (some minutes).
@@ -65,6 +65,8 @@ study() { # FILE DATA_SET [OPTION]...: the runs that are missing, then verdicts 
             short+=("$1 on $2")
     fi
 }
+
+"$python" -m docs.findings times # as they took where they were published, some of them on a busy machine
 
 # 1. Raw data.
 wanted spar && "${har[@]}" prepare spar

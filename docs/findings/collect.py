@@ -116,7 +116,7 @@ def _study(gathered: Gathered, probed: int) -> dict[str, Any]:
         "question": study["question"],
         "file": _in_project(study.get("file", "")),
         "form": study.get("form", "whole"),
-        "division": protocol.get("folds", ""),
+        "division": Path(str(protocol.get("folds", ""))).name,
         "fold_count": len(study["folds"]),
         "validation_subjects": protocol.get("validation_subjects"),
         "subjects": len({subject for fold in study["folds"] for subject in fold["test"]}),

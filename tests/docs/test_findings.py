@@ -180,6 +180,42 @@ def test_a_text_can_be_made_of_one_study_alone_and_says_what_its_verdict_says(bu
     assert "What happens in the layers" not in text
 
 
+def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
+    """Each study under its own name, with what the text names of its variants; the first on three data sets."""
+    for seed, data_set in enumerate(("one", "two", "three")):
+        _write(tmp_path, data_set, seed=seed, subjects=7)
+    small = {"bn-2": 0.5, "bn-32": 0.7, "mabn-2": 0.7, "gn": 0.7}
+    several = {
+        "bn-statistics": ({"input": 0.6, "every": 0.6}, [("every@population", "every")], {"population": 0.0}),
+        "small-batch": (small, [("mabn-2", "bn-32"), ("bn-2", "bn-32"), ("gn", "bn-32")], {}),
+    }
+    for name, (hit, contrasts, inferences) in several.items():
+        plan = FakeStudy(hit=hit, contrasts=contrasts, inferences=inferences, name=name, subjects=7)
+        write_study(tmp_path / name / "fake", plan)
+    convergence = FakeStudy(
+        hit={"none": 0.6, "every": 0.7}, contrasts=[("every", "none")], name="convergence", subjects=7
+    )
+    folder = write_study(tmp_path / "convergence" / "fake", convergence)
+    study = json.loads((folder / "study.json").read_text())
+    study["protocol"]["folds"] = "/somewhere/of/this/machine.json"
+    (folder / "study.json").write_text(json.dumps(study | {"target": {"reference": "none", "share": 0.9}}))
+    collect([tmp_path], tmp_path / "results")
+    text, drawn = render(tmp_path / "results")
+    for title in (
+        "By how much",
+        "Running or exact statistics",
+        "Small batches",
+        "Steps to a target",
+        "What we cannot say",
+    ):
+        assert text.count(f"## {title}") == 1
+    assert "every is better than input: +" in text
+    assert "over 3 data sets" in text
+    assert {"findings-bn-placement-forest-0.svg", "findings-convergence-fake-reached.svg"} < set(drawn)
+    assert "/somewhere" not in text
+    assert "every@population and every are equivalent within ±1 F1 point" in text
+
+
 class _Fixed:
     """A study with a given verdict."""
 
