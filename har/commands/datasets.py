@@ -122,6 +122,7 @@ def _facts(card: Card, root: str | None) -> str:
     sensors = dict.fromkeys(f"{channel.sensor} at the {channel.site} ({channel.unit})" for channel in card.channels)
     lines = {
         "title": card.title,
+        "caution": card.caution,
         "homepage": card.homepage,
         "licence": card.licence,
         "citation": card.citation,

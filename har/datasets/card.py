@@ -17,12 +17,20 @@ from har.files import sha256_of_json
 
 # What people read and no number depends on: a corrected citation must not make a prepared store, or a finished run
 # on it, look like another one.
-_PROSE = ("title", "licence", "citation", "homepage")
+_PROSE = ("title", "licence", "citation", "homepage", "caution")
 
 
 @dataclasses.dataclass(frozen=True)
 class Channel:
-    """One column of the signal: its name, sensor, body site, axis, and the unit of the source."""
+    """One column of the signal.
+
+    Attributes:
+        name: Of the channel, different for each.
+        sensor: Such as ``accelerometer`` or ``gyroscope``.
+        site: Place on the body, such as ``wrist``.
+        axis: ``x``, ``y``, ``z``, or ``-`` where there is none.
+        unit: In which the source states it; the store has SI units.
+    """
 
     name: str
     sensor: str
@@ -33,7 +41,13 @@ class Channel:
 
 @dataclasses.dataclass(frozen=True)
 class Activity:
-    """One activity: the code of the source, the name used everywhere in the project, a title for people."""
+    """One activity.
+
+    Attributes:
+        code: As the source writes it.
+        name: Used everywhere in the project.
+        title: For people, where the name says too little.
+    """
 
     code: int | str
     name: str
@@ -42,7 +56,14 @@ class Activity:
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """One file to be downloaded; `url` is None where it must be fetched by hand from the homepage."""
+    """One file to be downloaded.
+
+    Attributes:
+        name: Of the file, as it is kept on this machine.
+        url: Where it is; None where it must be fetched by hand from the homepage.
+        sha256: Of the file, where somebody has stated it.
+        bytes: Its size, where it is known.
+    """
 
     name: str
     url: str | None = None
@@ -112,7 +133,13 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """An official or customary split. An entry is a subject, or ``subject/trial`` where it divides a subject."""
+    """An official or customary split. An entry is a subject, or ``subject/trial`` where it divides a subject.
+
+    Attributes:
+        train: Who trains.
+        test: Who is tested.
+        validation: Who chooses the step; empty where `data.validation_subjects` of the training subjects do.
+    """
 
     train: tuple[str, ...]
     test: tuple[str, ...]
@@ -121,7 +148,18 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How a table is written, see `docs/cards.md`; `variable` names the matrix of a MATLAB file instead."""
+    """How a table is written.
+
+    Attributes:
+        delimiter: One character, or ``whitespace``: any number of blanks and tabs.
+        header: Whether the first line names the columns.
+        skip_rows: Lines before the header, or before the first row.
+        comment: A sign that begins lines to be passed over.
+        decimal: The decimal sign.
+        strip: Characters that are cut off the end of each line.
+        missing: Cells that stand for a missing value; an empty cell and ``NaN`` always do.
+        variable: The file is a MATLAB file (version 5), and this is its matrix; columns go by number.
+    """
 
     delimiter: str = ","
     header: bool = True
@@ -135,7 +173,12 @@ class Format:
 
 @dataclasses.dataclass(frozen=True)
 class Time:
-    """The column of timestamps, and its unit: s, ms, us, ns, or datetime."""
+    """The timestamps of a table.
+
+    Attributes:
+        column: By 1-based number or name.
+        unit: ``s``, ``ms``, ``us``, ``ns``, or ``datetime`` (ISO 8601).
+    """
 
     column: int | str
     unit: str = "s"
@@ -220,9 +263,25 @@ class Files:
 class Card:
     """The facts of one data set. See the module's text.
 
-    Attributes that their name does not explain: `null_activity` is the name of the null activity, if any; `extras` are
-    values that stand beside subject and trial of each recording; `files` is read by the reader ``files``;
-    `preparation` is the recipe that `har prepare` takes when the command line gives no other.
+    Attributes:
+        name: Small letters, digits and ``-``; names the store's folder.
+        source: Where the raw data are.
+        reader: ``files`` for tables, or the module that reads an odd layout.
+        rate_hz: The nominal rate; holds where there are no timestamps.
+        channels: Columns of the signal, in the store's order.
+        activities: All of them; a label is an index into this list.
+        null_activity: Name of the activity that means none of the others, if there is one.
+        subjects: All of them; where they are stated they must be there.
+        extras: Groups of the files that stand beside subject and trial of each recording.
+        facts: Counts that must hold.
+        title: For people.
+        licence: Of the data, as its publisher words it.
+        citation: What to cite.
+        homepage: Where the data set is described.
+        files: How the reader ``files`` reads them.
+        splits: Official or customary splits by name, for `data.folds`.
+        preparation: The recipe that `har prepare` takes when the command line gives no other.
+        caution: What every run and report on the data must say; empty for nothing.
     """
 
     name: str
@@ -242,6 +301,7 @@ class Card:
     files: Files | None = None
     splits: dict[str, Split] = dataclasses.field(default_factory=dict)
     preparation: Recipe = dataclasses.field(default_factory=Recipe)
+    caution: str = ""
 
     def content(self) -> dict[str, Any]:
         """Return all that a store depends on, as JSON values: the card without its prose and addresses."""

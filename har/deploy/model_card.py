@@ -47,7 +47,7 @@ def model_card(
         "Scores": _scores(run, facts, scores),
         "Cost of use": _cost(content),
         "Intended use": _use(facts),
-        "Limits": _limits(facts),
+        "Limits": _limits(facts, test.store.cautions),
         "Where it comes from": _origin(facts, content),
     }
     first, *others = sections.items()
@@ -203,9 +203,10 @@ def _use(facts: Facts) -> str:
     )
 
 
-def _limits(facts: Facts) -> str:
+def _limits(facts: Facts, cautions: list[str]) -> str:
     return "\n".join(
         [
+            *(f"- {caution}" for caution in cautions),
             "- It always names one of its activities, also for movements that none of them is.",
             "- Its probabilities are those of a softmax: see the calibration error in the run's `scores.json`.",
             f"- It has seen {len(facts.fold['train'])} people; the scores above are what to expect of others, in the "

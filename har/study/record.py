@@ -18,6 +18,7 @@ from har.study.offsets import offset_notes
 from har.study.plan import Plan, overrides_on
 from har.study.trials import INNER_FOLDS, Tuning, inner_folds_of
 from har.study.tuning import TUNING, tuning_notes, tuning_record
+from har.windows.prepare import open_store
 from har.windows.splits import Fold, load_folds, save_folds
 
 FOLDS = "folds.json"
@@ -172,7 +173,7 @@ def protocol_of(plan: Plan) -> dict[str, Any]:
 def caveats(plan: Plan) -> list[str]:
     """Return what a reader of the results must know of this design, and what to type for a better one."""
     study = plan.study
-    notes = []
+    notes = list(open_store(plan.data_set, plan.options.root).cautions)
     if study.is_short:
         notes.append(
             f"This is the short form of the study: {', '.join(study.variants)} and the contrasts among them; the whole "

@@ -82,7 +82,7 @@ def begin(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[str
         record["started"] = read_run(folder).get("started", started)
     _write_inputs(folder, config, data)
     with failure_recorded(folder, record):
-        record["warnings"] = _told(module.doubts(data))
+        record["warnings"] = _told([*data.store.cautions, *module.doubts(data)])
         write_json(folder / "run.json", {"status": "running", **record})
     return Begun(folder, config, module, data, settings, record, resume)
 

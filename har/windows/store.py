@@ -113,6 +113,11 @@ class Store:
             raise _damaged(folder, "has files that do not belong together")
         return store
 
+    @property
+    def cautions(self) -> list[str]:
+        """What every run and report on the data must say, by its card: one text, or none."""
+        return [str(self.manifest["caution"])] if self.manifest.get("caution") else []
+
     def verify(self) -> None:
         """Compare the hash of every file with the manifest.
 
@@ -191,6 +196,7 @@ def _describe(folder: Path, plan: Plan, name: str, account: dict[str, Any]) -> d
         "activities": [dataclasses.asdict(activity) for activity in card.activities],
         "null": card.null_activity,
         "splits": {name: dataclasses.asdict(split) for name, split in card.splits.items()},
+        **({"caution": card.caution} if card.caution else {}),
         **account,
         "preparation": plan.described(),
         "files": {

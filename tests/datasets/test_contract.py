@@ -118,7 +118,7 @@ def test_total_acceleration_is_that_of_gravity(name, prepared):
     channels = store.manifest["preparation"]["channels"]
     assert {channel["unit"] for channel in channels} <= {unit for unit, _ in SI.values()}
     sites = list(dict.fromkeys(c["site"] for c in channels if c["sensor"] == "accelerometer"))
-    assert sites
+    assert bool(sites) is ("scrambled" not in name)  # where no three channels are the axes of one vector
     for site in sites:
         axes = [i for i, c in enumerate(channels) if c["sensor"] == "accelerometer" and c["site"] == site]
         assert [channels[i]["axis"] for i in axes] == ["x", "y", "z"]
@@ -239,7 +239,7 @@ def test_facts_that_nobody_counted_are_no_error_but_written_down(name, prepared,
     assert store.manifest["facts_that_differ"] == [f"{written['rows']} rows instead of {written['rows'] + 1}"]
 
 
-@every_card
+@pytest.mark.parametrize("name", [name for name in card_names() if "scrambled" not in name])
 def test_an_accelerometer_alone_at_another_rate(name, prepared, tmp_path):
     card, written, _ = prepared(name)
     recipe = Recipe(rate_hz=10, sensors=("accelerometer",), magnitude=("accelerometer",))

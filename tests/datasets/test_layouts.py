@@ -1,5 +1,6 @@
 """The cards of the public sets against their fakes: the right column, unit and label in the right place."""
 
+import dataclasses
 import re
 import shutil
 
@@ -300,6 +301,29 @@ def test_the_cards_of_opportunity_differ_in_their_labels_alone(tmp_path):
     assert (gestures.files.label.column, locomotion.files.label.column) == (250, 244)
 
 
+def test_the_card_of_opportunity_by_runs_differs_in_what_a_subject_is_alone():
+    people, runs = get_card("opportunity"), get_card("opportunity-li2018")
+    same = ("source", "reader", "rate_hz", "channels", "activities", "null_activity", "preparation")
+    assert [key for key in same if getattr(people, key) != getattr(runs, key)] == []
+    assert people.files.label == runs.files.label
+    (ours,), (theirs,) = people.files.tables, runs.files.tables
+    assert dataclasses.replace(ours, path=theirs.path) == theirs
+
+
+def test_the_scrambled_card_of_unimib_has_the_rows_of_the_other_in_triples_of_one_axis(tmp_path):
+    card, written = faked("unimib-shar-li2018-scrambled", tmp_path)
+    raws = list(read(card, tmp_path / "UniMiB-SHAR"))
+    order = np.argsort(written["labels"][:, 1], kind="stable")
+    (stream,) = raws[3].streams
+    xyz_T3 = written["windows"][order[3]]
+    np.testing.assert_allclose(stream.signal_TC[:50].ravel(), xyz_T3[:150, 0])
+    np.testing.assert_allclose(stream.signal_TC[50, :], [xyz_T3[150, 0], *xyz_T3[:2, 1]])
+    np.testing.assert_allclose(stream.signal_TC[-1], xyz_T3[-3:, 2])
+    true, scrambled = get_card("unimib-shar"), card
+    assert true.activities == scrambled.activities
+    assert true.subjects == scrambled.subjects
+
+
 def test_wireless_sensors_of_opportunity_can_be_prepared_by_another_recipe(tmp_path):
     card, written = faked("opportunity", tmp_path)
     store = Store.open(prepare(card, source=written["source"], root=tmp_path))
@@ -359,4 +383,5 @@ _MEANINGS = {
 @pytest.mark.parametrize("name", card_names())
 def test_codes_mean_what_the_documents_say(name):
     names = {activity.code: activity.name for activity in get_card(name).activities}
-    assert {code: part for code, part in _MEANINGS[name].items() if part not in names[code]} == {}
+    meanings = _MEANINGS[name.partition("-li2018")[0]]
+    assert {code: part for code, part in meanings.items() if part not in names[code]} == {}

@@ -19,7 +19,13 @@ from har.datasets.registry import get_card
 from har.windows.store import Store
 
 # Cards that share the files of another one, and with them its fake. What is particular to one stands under `cards`.
-_FAKES = {"wisdm-phone": "wisdm", "wisdm-watch": "wisdm", "opportunity-locomotion": "opportunity"}
+_FAKES = {
+    "wisdm-phone": "wisdm",
+    "wisdm-watch": "wisdm",
+    "opportunity-locomotion": "opportunity",
+    "opportunity-li2018": "opportunity",
+    "unimib-shar-li2018-scrambled": "unimib_shar",
+}
 
 
 def faked(name: str, folder: Path, **options: Any) -> tuple[Card, dict[str, Any]]:

@@ -14,12 +14,13 @@ from har.datasets.card import Card
 from har.datasets.recording import RawRecording
 from har.errors import DataError
 
-# name in a card -> module, imported when it is used
+# name in a card -> module, imported when it is used, and its function where that is not `read`
 READERS: dict[str, str] = {
     "files": "har.datasets.readers.files",
     "spar": "har.datasets.readers.spar",
     "ucihar": "har.datasets.readers.ucihar",
     "unimib-shar": "har.datasets.readers.unimib_shar",
+    "unimib-shar-li2018-scrambled": "har.datasets.readers.unimib_shar:read_scrambled",
 }
 
 
@@ -34,7 +35,8 @@ def read(card: Card, source: Path) -> Iterator[RawRecording]:
         DataError: The files are damaged or not what the card says, or a subject has no label at all.
     """
     labelled: dict[str, tuple[bool, str]] = {}
-    for recording in importlib.import_module(READERS[card.reader]).read(card, source):
+    module, _, function = READERS[card.reader].partition(":")
+    for recording in getattr(importlib.import_module(module), function or "read")(card, source):
         if not recording.lacks:
             before, place = labelled.get(recording.subject, (False, recording.place))
             labelled[recording.subject] = (before or bool((recording.label_T >= 0).any()), place)

@@ -10,8 +10,8 @@ Raw layout, MATLAB 5:
 
 Facts: 30 subjects, 7,579 windows of daily activities and 4,192 of falls, 3 s at 50 Hz around a peak above 1.5 g.
 
-Quirks: the three axes lie one after the other in a row; read as 151 triples they are scrambled. adl_*, fall_* and
-two_classes_* hold the same windows under other classes and are not read. Ten subjects lack one or two classes. Windows
+Quirks: the three axes lie one after the other in a row; read as 151 triples they are scrambled, as Li et al. (2018)
+have them (`read_scrambled`, for a card of its own). adl_*, fall_* and two_classes_* hold the same windows under other classes and are not read. Ten subjects lack one or two classes. Windows
 of one trial may overlap, so each is a recording of its own. A release of 2016 has the same names and 51 samples a
 window, axes interleaved: it is refused by its shape.
 
@@ -20,7 +20,7 @@ Protocol: leave one subject out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,16 @@ def read(card: Card, source: Path) -> Iterator[RawRecording]:
     Raises:
         DataError: A file is missing or damaged, or is the earlier release.
     """
+    return _read(card, source, windows_of)
+
+
+def read_scrambled(card: Card, source: Path) -> Iterator[RawRecording]:
+    """Yield the same windows with their axes scrambled as in Li et al. (2018); see `scrambled_windows_of`."""
+    return _read(card, source, scrambled_windows_of)
+
+
+def _read(card: Card, source: Path, layout: Callable[[NDArray[Any]], NDArray[np.float64]]) -> Iterator[RawRecording]:
+    """Yield the windows, which `layout` makes of the rows."""
     data_path, labels_path = (source / name for name in _FILES)
     labels_N3 = _matrix(labels_path, "acc_labels")
     data_NX = _matrix(data_path, "acc_data")
@@ -63,7 +73,7 @@ def read(card: Card, source: Path) -> Iterator[RawRecording]:
             "Row n of both is window n, with class, subject and trial: get the files again.",
         )
     channels = tuple(channel.name for channel in card.channels)
-    signal_NTC = windows_of(data_NX)
+    signal_NTC = layout(data_NX)
     for i in np.argsort(labels_N3[:, 1], kind="stable").tolist():
         code, subject, trial = (int(value) for value in labels_N3[i])
         label = card.label_of(code, f"{labels_path}, row {i + 1}")
@@ -83,6 +93,17 @@ def windows_of(data_NX: NDArray[Any]) -> NDArray[np.float64]:
         data_NX: (windows, 3 x samples).
     """
     return np.asarray(data_NX, np.float64).reshape(len(data_NX), 3, -1).transpose(0, 2, 1)
+
+
+def scrambled_windows_of(data_NX: NDArray[Any]) -> NDArray[np.float64]:
+    """Return float64 (windows, samples, 3) of the same rows cut into triples, which are samples of one axis.
+
+    The rows' layout is x, then y, then z, so this is wrong; it is what the published code of Li et al. (2018) does.
+
+    Args:
+        data_NX: (windows, 3 x samples).
+    """
+    return np.asarray(data_NX, np.float64).reshape(len(data_NX), -1, 3)
 
 
 def _matrix(path: Path, variable: str) -> NDArray[Any]:
