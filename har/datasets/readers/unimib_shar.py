@@ -11,9 +11,9 @@ Raw layout, MATLAB 5:
 Facts: 30 subjects, 7,579 windows of daily activities and 4,192 of falls, 3 s at 50 Hz around a peak above 1.5 g.
 
 Quirks: the three axes lie one after the other in a row; read as 151 triples they are scrambled, as Li et al. (2018)
-have them (`read_scrambled`, for a card of its own). adl_*, fall_* and two_classes_* hold the same windows under other classes and are not read. Ten subjects lack one or two classes. Windows
-of one trial may overlap, so each is a recording of its own. A release of 2016 has the same names and 51 samples a
-window, axes interleaved: it is refused by its shape.
+have them (`read_scrambled`, for a card of its own). adl_*, fall_* and two_classes_* hold the same windows under other
+classes and are not read. Ten subjects lack one or two classes. Windows of one trial may overlap, so each is a recording
+of its own. A release of 2016 has the same names and 51 samples a window, axes interleaved: it is refused by its shape.
 
 Protocol: leave one subject out.
 """
