@@ -11,6 +11,8 @@
 #   --jobs N           worker processes (default: the cores)
 #   --plan             the runs that each study would make, and for how long; nothing is run
 #
+# It needs what `make install` installs; the README's pictures need Chromium and `make lint`'s environment too.
+#
 # It can be stopped at any time, by Ctrl-C, a kill or a power cut: the same line goes on with the runs that are missing.
 # It ends with 1 when a study lacks runs, or when a score is further from docs/results/expected.csv than the tolerance
 # there. The project's own docs/ are not touched: compare docs/results with DIR/docs/results, docs/findings.md with

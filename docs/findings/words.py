@@ -9,6 +9,8 @@ import numpy as np
 
 from docs.findings import tables
 from docs.findings.found import Found, Results
+from har.datasets.registry import get_card
+from har.errors import UsageError
 from har.evaluation.contrast import plural
 from har.evaluation.numbers import Column, Table, number, with_minus
 from har.evaluation.why import activity_sentences, sentences
@@ -153,6 +155,25 @@ def studies_table(results: Results) -> str:
         numbers = [info[key] for key in ("repeats", "runs", "window_s", "max_steps", "batch_size")]
         rows.append([one.name, one.data_set, info["subjects"], folds, *numbers])
     return _printed(columns, rows)
+
+
+def data_sets(results: Results) -> list[str]:
+    """Return what every data set is, by its card, and what of it was used."""
+    said = {}
+    for one in results.studies:
+        info = one.info
+        activities = len(info["activities"].split("; "))
+        counts = f"{activities} activities, {info['subjects']} people, {number(info['rate_hz'], 'value')} Hz"
+        said.setdefault(info["data_set"], f"{_title(info['data_set'])}: {counts}.")
+    return list(said.values())
+
+
+def _title(data_set: str) -> str:
+    """Return the title of a data set's card, or its name where it has none."""
+    try:
+        return get_card(data_set).title
+    except UsageError:
+        return data_set.upper()
 
 
 def subjects_sentence(found: Found, a: str, b: str) -> str:

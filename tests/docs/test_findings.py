@@ -24,6 +24,7 @@ from docs.findings.words import answer
 from har.evaluation import contrast
 from har.evaluation.arms import arm
 from har.evaluation.comparison import evaluate_study
+from har.evaluation.counts import natural
 from har.evaluation.probes import PROBES, SCHEMA, write_probes
 from tests.fakes.study import FakeStudy, write_study
 
@@ -57,7 +58,8 @@ def _recomputed(scores: list[tables.Row], a: str, b: str) -> contrast.Estimate:
     frame["arm"] = [arm(*pair) for pair in zip(frame["variant"], frame["inference"], strict=True)]
     of_arm = {name: found.set_index(["subject", "repeat"])["macro_f1"] for name, found in frame.groupby("arm")}
     difference = (of_arm[a] - of_arm[b]).rename("difference").reset_index()
-    return contrast.estimate(difference.pivot_table("difference", "subject", "repeat").to_numpy())
+    table = difference.pivot_table("difference", "subject", "repeat")
+    return contrast.estimate(table.loc[sorted(table.index, key=natural)].to_numpy())  # draws go by their order
 
 
 @pytest.mark.parametrize("place", ["fake", "published"])
