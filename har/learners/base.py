@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from har.norms.base import Norm
+from har.norms.layers import AllSensors
 from har.norms.plan import NormPlan
 
 
@@ -54,7 +55,9 @@ class Features(nn.Module, ABC):
         Returns:
             The head, another one where a norm was folded into it, and one sentence for each norm that stays.
         """
-        norms = [name for name, layer in self.named_modules() if isinstance(layer, (Norm, _BatchNorm))]
+        kinds = (AllSensors, Norm, _BatchNorm)
+        norms = [name for name, layer in self.named_modules() if isinstance(layer, kinds)]
+        norms = [name for name in norms if name.rpartition(".")[0] not in norms]  # AllSensors has one inside
         return head, [f"{name} stays: {type(self).__name__} does not say how its norms fold." for name in norms]
 
 

@@ -12,6 +12,7 @@ from har.learners.base import Features
 from har.learners.classifier import Classifier, InputScaling
 from har.learners.folding import fold
 from har.norms.batch import BatchNorm
+from har.norms.layers import AllSensors
 from har.norms.per_window import LayerNorm
 from har.norms.plan import ORDERS, PLACEMENTS, NormPlan
 from tests.learners.test_cnn import PLANS, built
@@ -78,7 +79,7 @@ def test_a_learner_that_does_not_say_how_it_folds_keeps_its_norms_and_names_them
 
         def __init__(self) -> None:
             super().__init__()
-            self.first, self.second = BatchNorm(3, 1e-5, 0.1), LayerNorm(3, 5, 1e-5)
+            self.first, self.second = AllSensors(BatchNorm(1, 1e-5, 0.1)), LayerNorm(3, 5, 1e-5)
 
         def forward(self, x_NTC: Tensor) -> Tensor:
             return self.second(self.first(x_NTC.transpose(1, 2).unsqueeze(-1))).mean((2, 3))
