@@ -23,6 +23,7 @@ _RATE_HZ = 50
 _ACTIVITIES = [f"activity-{k}" for k in range(20)]
 _WINDOW_S = 2.0
 _EVENT_S = 30.0  # mean length of a stretch of one label, null included
+_DAY_H, _MOST_S = 24.0, 2.0  # the stream of the aim
 _COMPARED_H = 4.0  # ward-metrics takes the third power of the number of events
 _WRONG = 0.1  # share of windows that are predicted at random, so that events are torn
 
@@ -80,13 +81,23 @@ def by_ward_metrics(predictions: pd.DataFrame, truth: pd.DataFrame) -> None:
 
 
 def measure(repeats: int = 5) -> dict[str, Comparison]:
-    """Print a table, and return how much faster than ward-metrics the project is on the stream that both can do."""
+    """Print a table; return a day's share of the aim, and how much faster than ward-metrics the project is.
+
+    The latter is measured on a stream that both can do.
+    """
     print(f"{'stream':>8}{'step':>8}{'windows':>10}{'stretches':>11}{'CPU s, median (lowest to highest)':>38}")
-    for hours, step_s in ((24.0, 1.0), (24.0, 0.1), (24.0, 0.02)):
-        tables = stream(hours, step_s)
+    found: dict[str, Comparison] = {}
+    for step_s in (1.0, 0.1, 0.02):
+        tables = stream(_DAY_H, step_s)
         stretches = len(lay(*tables).length_M)
-        spread = _spread(in_turn({"own": lambda tables=tables: scored(*tables)}, repeats)["own"][1])
-        print(f"{hours:6g} h{step_s:6g} s{len(tables[0]):10}{stretches:11}{spread:>38}")
+        _, own = in_turn({"own": lambda tables=tables: scored(*tables)}, repeats)["own"]
+        sides = {
+            "har": f"{len(tables[0])} windows, {stretches} stretches: {_spread(own)} CPU s",
+            "aim": f"{_MOST_S:g} s",
+        }
+        name = f"event scores of a day, a window every {step_s:g} s"
+        found[name] = compare(own, [_MOST_S] * len(own), f"of the {_MOST_S:g} s that they may take", **sides)
+        print(f"{_DAY_H:6g} h{step_s:6g} s{len(tables[0]):10}{stretches:11}{_spread(own):>38}")
     tables = stream(_COMPARED_H, 1.0)
     times = in_turn({"own": lambda: scored(*tables), "theirs": lambda: by_ward_metrics(*tables)}, 1)
     (_, own), (_, theirs) = times["own"], times["theirs"]
@@ -95,7 +106,8 @@ def measure(repeats: int = 5) -> dict[str, Comparison]:
         "har": f"{_spread(own)} CPU s",
     }
     print(f"{_COMPARED_H:g} h, step 1 s: {figures['har']}; {figures['plain']}\n")
-    return {"event scores": compare(theirs, own, "times as fast as ward-metrics, processor time", **figures)}
+    found["event scores"] = compare(theirs, own, "times as fast as ward-metrics, processor time", **figures)
+    return found
 
 
 def _spread(seconds: list[float]) -> str:

@@ -6,6 +6,7 @@ What is compared, and why, stands in benchmarks/README.md.
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ def measure(
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     replicas = replicas or (64 if device == "cuda" else 8)
+    where = torch.cuda.get_device_name() if device == "cuda" else "one thread of a processor"
     torch.set_num_threads(1)
     found: dict[str, Comparison] = {}
     print(
@@ -61,17 +63,18 @@ def measure(
             side: [60 * count / seconds for seconds in times[side][0]]
             for side, count in (("alone", alone), ("stack", replicas))
         }
+        doing = {"alone": "runs one after the other", "stack": f"{replicas} runs as one stack"}
+        middles = {side: statistics.median(values) for side, values in rates.items()}
+        sides_did = {
+            side: {"does": f"{does}, {steps} steps each, {where}", "runs per minute": round(middles[side], 2)}
+            for side, does in doing.items()
+        }
         unit = "runs per minute of a stack, of those of single runs"
-        ratio = compare(rates["stack"], rates["alone"], unit, **_medians(rates), replicas=replicas, device=device)
+        ratio = compare(rates["stack"], rates["alone"], unit, **sides_did)
         found[f"fused: {placement}, {device}"] = ratio
-        print(f"{placement:38}{ratio.sides['alone']:9.1f}{ratio.sides['stack']:14.1f}{ratio!s:>24}")
+        print(f"{placement:38}{middles['alone']:9.1f}{middles['stack']:14.1f}{ratio!s:>24}")
     print()
     return found
-
-
-def _medians(rates: dict[str, list[float]]) -> dict[str, float]:
-    """Return the median of each side."""
-    return {side: sorted(values)[len(values) // 2] for side, values in rates.items()}
 
 
 class _Sides:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import statistics
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -32,7 +33,14 @@ def measure(repeats: int = 3) -> dict[str, Comparison]:
             for key, config in (("plain", base), ("probed", probed))
         }
         times = in_turn(actions, repeats)
-        share = compare(times["probed"][1], times["plain"][1], "processor time of a run with probes to one without")
+        middles = {side: f"{statistics.median(cpu):.2f} CPU s" for side, (_, cpu) in times.items()}
+        share = compare(
+            times["probed"][1],
+            times["plain"][1],
+            "processor time of a run with probes to one without",
+            plain=f"the default run: {middles['plain']}",
+            probed=f"the same with probes at ten evaluations: {middles['probed']}",
+        )
         _print_parts(made["probed"][1:])
         own = [read_run(folder) for folder in made["probed"][1:]]
         said = [record["probe_seconds"] / (record["seconds"] - record["probe_seconds"]) for record in own]

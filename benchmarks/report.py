@@ -52,7 +52,8 @@ def measure(variants: int = 8, subjects: int = 30, repeats: int = 5, turns: int 
     print(f"{runs} runs: {min(wall):.1f} s ({min(own):.1f} CPU s), report.html {megabytes:.2f} MB")
     print(f"pandas.read_parquet of their files alone: {min(read):.1f} CPU s\n")
     figures = {"runs": runs, "seconds": min(wall), "CPU seconds": min(own), "megabytes": megabytes}
-    return {"report": compare(own, read, "of a bare read of the runs' files, processor time", har=figures)}
+    bare = f"pandas.read_parquet of the same files and nothing else: {min(read):.1f} CPU s"
+    return {"report": compare(own, read, "of a bare read of the runs' files, processor time", plain=bare, har=figures)}
 
 
 def main() -> None:

@@ -1,13 +1,22 @@
-"""What all benchmarks share: actions timed in turn, and ratios with their spread."""
+"""What all benchmarks share: actions timed in turn, ratios with their spread, and the file that they are kept in."""
 
 from __future__ import annotations
 
+import datetime
+import json
+import os
 import resource
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from har.files import write_json
+from har.training import provenance
+
+RESULTS = Path(__file__).with_name("results.json")
 
 # wall and processor seconds of each timing
 Times = tuple[list[float], list[float]]
@@ -29,7 +38,7 @@ class Comparison:
     low: float
     high: float
     unit: str
-    sides: dict[str, Any] = field(default_factory=dict)
+    sides: dict[str, Any]
 
     def __str__(self) -> str:
         """Return the ratio with its spread."""
@@ -41,9 +50,31 @@ class Comparison:
 
 
 def compare(values: list[float], references: list[float], unit: str, **sides: Any) -> Comparison:
-    """Compare two lists of figures that were taken in turn, pair by pair."""
+    """Compare two lists of figures that were taken in turn, pair by pair.
+
+    Args:
+        values: Of the one side.
+        references: Of the other.
+        unit: What their ratio is, in words.
+        **sides: What each side did, an aim as well, and its own figures.
+    """
+    if len(sides) < 2:
+        raise ValueError(f"a ratio {unit} needs two sides that say what they did, not {list(sides)}")
     ratios = [value / reference for value, reference in zip(values, references, strict=True)]
     return Comparison(statistics.median(ratios), min(ratios), max(ratios), unit, sides)
+
+
+def keep(found: Mapping[str, Comparison], path: Path = RESULTS) -> None:
+    """Put ratios into the file of results by their names, each with what it was made with; others in it stay."""
+    made_with = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": provenance.commit(),
+        "machine": f"{provenance.machine()}, {os.cpu_count()} cores",
+        "versions": ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
+    }
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    new = {name: {**comparison.record(), "made_with": made_with} for name, comparison in found.items()}
+    write_json(path, {**kept, **new})
 
 
 def processor_s() -> float:
