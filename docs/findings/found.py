@@ -173,6 +173,7 @@ class Results:
             Found(info, {name: [row for row in found if _key(row) == _key(info)] for name, found in rows.items()})
             for info in rows[tables.STUDIES]
         ]
+        self._across: dict[str, list[dict[str, Any]]] = {}  # of each study, once it was asked for: a fit takes a while
 
     def of(self, name: str) -> list[Found]:
         """Return a study on every data set that it was made on."""
@@ -180,11 +181,14 @@ class Results:
 
     def across(self, name: str) -> list[dict[str, Any]]:
         """Return the contrasts of a study over its data sets, as `har.evaluation.across` states them; none for one."""
-        found = {one.data_set: one for one in self.of(name)}
-        if len(found) < 2:
-            return []
-        judged = {key: {"contrasts": one.contrasts} for key, one in found.items()}
-        return over_data_sets(judged, lambda key, a, b: found[key].differences(a, b)[0])
+        if name not in self._across:
+            found = {one.data_set: one for one in self.of(name)}
+            judged = {key: {"contrasts": one.contrasts} for key, one in found.items()}
+            several = len(found) > 1
+            self._across[name] = (
+                over_data_sets(judged, lambda key, a, b: found[key].differences(a, b)[0]) if several else []
+            )
+        return self._across[name]
 
 
 def _key(row: Row) -> tuple[str, str]:

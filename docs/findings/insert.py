@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 
 from docs.findings import layers, words
 from docs.findings.found import Results
-from docs.findings.pictures import pictures
+from docs.findings.pictures import picture
 from docs.findings.readme import show
 from har.evaluation.contrast import ALPHA, POWER, ROPE
 from har.evaluation.numbers import number
@@ -54,16 +54,14 @@ def render(results: Path, template: str | None = None) -> tuple[str, dict[str, s
         template: The template's text; None for `TEMPLATE`.
     """
     found = Results(results)
-    drawn = {f"{_PREFIX}{name}.svg": svg for name, svg in pictures(found).items()}
-    used: dict[str, str] = {}
+    drawn: dict[str, str] = {}
 
     def figure(name: str, caption: str) -> str:
         """Return a figure as Markdown; nothing where there is none."""
         file = f"{_PREFIX}{name}.svg"
-        if file not in drawn:
-            return ""
-        used[file] = drawn[file]
-        return f"![{caption}](images/{file})"
+        if svg := picture(found, name):
+            drawn[file] = svg
+        return f"![{caption}](images/{file})" if svg else ""
 
     # The text is Markdown and its values are numbers and names of studies: there is nothing to escape.
     environment = Environment(  # noqa: S701
@@ -81,4 +79,4 @@ def render(results: Path, template: str | None = None) -> tuple[str, dict[str, s
         rope=f"{number(ROPE, 'size')}",
     )
     source = TEMPLATE.read_text(encoding="utf-8") if template is None else template
-    return environment.from_string(source).render(), used
+    return environment.from_string(source).render(), drawn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from docs.findings import tables
 from docs.findings.found import Found, Results
@@ -16,30 +16,46 @@ from har.evaluation.forest_page import forest_figure
 from har.evaluation.measures import DEFAULT_POLICY
 
 
-def pictures(results: Results) -> dict[str, str]:
-    """Return every figure by its name: SVG for a file of its own, on a white ground."""
-    drawn = {name: svg for one in results.studies for name, svg in _of_study(one) if svg}
-    for number, found in enumerate(results.across("bn-placement")):
-        name = f"forest-{number}"
-        if svg := forest_figure(name, found, DEFAULT_POLICY):
-            drawn[f"bn-placement-{name}"] = svg
-    return {name: _on_white(standalone(svg)) for name, svg in drawn.items()}
+def picture(results: Results, name: str) -> str:
+    """Draw one figure: SVG for a file of its own, on a white ground; empty where the results have nothing of the kind.
+
+    Args:
+        results: All studies.
+        name: Study, data set and kind, such as ``bn-placement-spar-differences``, or study and ``forest`` for all its
+            data sets.
+    """
+    for one in results.studies:
+        stem = f"{one.name}-{one.info['data_set']}-"
+        if name.startswith(stem) and name.removeprefix(stem) in _KINDS:
+            return _on_white(_KINDS[name.removeprefix(stem)](one))
+    study, _, kind = name.rpartition("-")
+    across = results.across(study) if kind == "forest" else []
+    return _on_white(forest_figure("forest", across[0], DEFAULT_POLICY)) if across else ""
 
 
-def _of_study(found: Found) -> Iterator[tuple[str, str]]:
-    """Yield name and drawing of each figure of one study."""
-    stem = f"{found.name}-{found.info['data_set']}"
-    looks = looks_of(found.variants)
-    yield f"{stem}-differences", differences_figure(found.result)
-    yield f"{stem}-subjects", subjects_figure(found.result, looks)
-    first = next((row for row in found.contrasts if row["primary"]), None)
-    if first is not None:
-        rows = found.activities(first["a"], first["b"])
-        yield f"{stem}-activities", activities_figure("activity-differences", rows, ROPE)
-    if found.rows[tables.TARGETS]:
-        yield f"{stem}-reached", reached_figure("reached", found.target, looks)
+def _activities(found: Found) -> str:
+    """Draw the primary contrast by activity."""
+    first = next(row for row in found.contrasts if row["primary"])
+    return activities_figure("activity-differences", found.activities(first["a"], first["b"]), ROPE)
+
+
+def _reached(found: Found) -> str:
+    """Draw the share of runs that have reached the target."""
+    return reached_figure("reached", found.target, looks_of(found.variants)) if found.rows[tables.TARGETS] else ""
+
+
+_KINDS: dict[str, Callable[[Found], str]] = {
+    "differences": lambda found: differences_figure(found.result),
+    "subjects": lambda found: subjects_figure(found.result, looks_of(found.variants)),
+    "activities": _activities,
+    "reached": _reached,
+}
 
 
 def _on_white(svg: str) -> str:
     """Return a figure with a white ground, since the page around it may be dark."""
-    return re.sub(r"(<svg [^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', svg, count=1)
+    return (
+        re.sub(r"(<svg [^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', standalone(svg), count=1)
+        if svg
+        else ""
+    )
