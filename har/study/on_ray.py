@@ -116,7 +116,9 @@ class _Crew:
 
     def __init__(self, executor: RayExecutor, work: Work) -> None:
         self._executor, self._work = executor, work
-        options = {"num_cpus": 1, "num_gpus": executor.gpus, "max_retries": _RETRIES, "max_calls": RUNS_OF_A_WORKER}
+        options = {"num_cpus": 1, "num_gpus": executor.gpus, "max_retries": _RETRIES}
+        if not executor.gpus:  # Ray itself replaces a worker with a GPU after each run, since it would keep that one
+            options["max_calls"] = RUNS_OF_A_WORKER
         self._remote = _ray().remote(**options)(_made)
         self.at_work: dict[Any, Task] = {}
         self.outcomes: list[Outcome] = []
@@ -164,14 +166,17 @@ class _Crew:
             return Outcome(task, f"{died} ({type(error).__name__}: {cause}).", 0.0)
         if made.log:
             self._log(task, f" on node {made.node}\n{made.log}")
-        if made.folder is not None:
-            with replacing_folder(Path(task.folder)) as fresh:
-                unpack(made.folder, fresh)
+        try:
+            if made.folder is not None:
+                with replacing_folder(Path(task.folder)) as fresh:
+                    unpack(made.folder, fresh)
+        except OSError as error:  # a full disk here
+            return Outcome(task, sentence(error), made.seconds)
         return Outcome(task, made.error, made.seconds)
 
     def _log(self, task: Task, text: str) -> None:
         """Keep what a task left behind for people."""
-        with (self._work.logs / "cluster.log").open("a", encoding="utf-8") as log:
+        with contextlib.suppress(OSError), (self._work.logs / "cluster.log").open("a", encoding="utf-8") as log:
             log.write(f"--- {task.folder}{text}")
 
 

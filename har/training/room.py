@@ -13,7 +13,7 @@ from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
 
 _WORKING_COPIES = 2.5  # of what a step keeps for its backward pass: gradients of it, and what single operations need
-_STATES = 8  # copies of the parameters: values, gradients, two moments, and the best and the last state of those
+_STATES = 13  # copies of the parameters: value, gradient, decay, two moments; best and last state of three; two in use
 _TAKEN = 0.6  # of the free memory
 
 

@@ -23,6 +23,7 @@ import pytest
 
 from har.__main__ import main
 from har.errors import UsageError
+from har.study import on_ray
 from har.study.execute import Outcome, Task
 from har.study.executors import Work
 from har.study.on_ray import RayExecutor
@@ -198,6 +199,24 @@ def test_an_error_around_a_run_is_told_as_it_is(
 ) -> None:
     (outcome,), _ = conducted(StandIn({0}, error=TaskError), tmp_path, data_root, monkeypatch, "nothing")
     assert outcome.error == "No space left on device at signal.npy."
+
+
+def test_results_that_find_no_room_here_fail_their_run_alone(
+    tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = on_ray.replacing_folder
+
+    def full(folder: Path) -> Any:
+        if folder.name == "0":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(folder)
+
+    monkeypatch.setattr(on_ray, "replacing_folder", full)
+    outcomes, _ = conducted(StandIn(set()), tmp_path, data_root, monkeypatch, "nothing", "nothing")
+    assert {Path(outcome.task.folder).name: outcome.error for outcome in outcomes} == {
+        "0": "No space left on device.",
+        "1": None,
+    }
 
 
 def test_a_run_that_cannot_begin_on_a_node_keeps_what_it_would_go_on_from(
