@@ -25,7 +25,7 @@ _SITES_KEYS = ("sites", "sensors")
 _SHARED = ("format", "time", "groups")  # keys of a table that may stand once for all tables
 _SINGLE = ("path", "columns")  # keys of a table that stand in `files` where there is one table
 _PARTS = ("train", "validation", "test")
-_RANGE = re.compile(r"([0-9]+)\s*-\s*([0-9]+)")
+_RANGE = re.compile(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})")  # of columns, subjects: nobody has a million
 
 
 def expand(value: Any, problems: list[str]) -> tuple[Any, dict[str, str]]:

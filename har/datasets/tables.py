@@ -80,6 +80,7 @@ def blocks(path: Path, layout: Format, numbers: Sequence[Column], words: Sequenc
     try:
         for names, body in rows_of(path, layout):
             places = {column: _place(path, column, names) for column in dict.fromkeys([*numbers, *words])}
+            _require_apart(path, names, {places[c] for c in numbers} & {places[c] for c in words})
             block = _block(path, layout, names, body, [places[c] for c in numbers], [places[c] for c in words])
             if block.num_rows == 0:
                 continue
@@ -97,6 +98,13 @@ def blocks(path: Path, layout: Format, numbers: Sequence[Column], words: Sequenc
         raise
     if not rows:
         raise DataError(f"{path} has no rows{' after its header' if layout.header else ''}.", "Get the file again.")
+
+
+def _require_apart(path: Path, names: list[str], both: set[int]) -> None:
+    """Refuse a column that is to be read as numbers and as text."""
+    for place in both:
+        what = f"{path}: column {place + 1} ({names[place]}) is a channel or the time, and an activity or a group too."
+        raise DataError(what, "One of the two names the wrong column in the card.")
 
 
 def _block(

@@ -131,7 +131,8 @@ def _column(path: Path, values: np.ndarray, name: str, kind: str, may_miss: bool
     if values.dtype.kind not in kinds:
         expected = "float" if kinds == "f" else "integer"
         raise DataError(f"{path}: column {name!r} has type {values.dtype}, not {expected}.", REMAKE)
-    return values.astype(wanted, copy=False)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+        return values.astype(wanted, copy=False)
 
 
 def _text(path: Path, values: np.ndarray, name: str, missing_N: np.ndarray | None) -> np.ndarray:

@@ -22,17 +22,13 @@ import yaml
 from har.errors import DataError, HarError, candidates
 from har.evaluation.arms import RUNNING, arm, arms, inferences_of
 from har.evaluation.counts import Counts, count, natural
+from har.evaluation.kinds import LISTED, NAMES, RECORD, STUDY, Kind, misfit, misnamed
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.scores import read_run, scores_file, summary
 from har.files import write_json
 
 _STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats", "folds", "protocol", "runs", "notes")
 _WRITE_AGAIN = "Write it again: har study FILE.yaml"
-_LISTS = {  # what each entry of a list in study.json must have
-    "runs": ("variant", "fold", "repeat", "folder"),
-    "folds": ("name", "train", "test"),
-    "contrasts": ("a", "b"),
-}
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,11 @@ class Run:
     def activities(self) -> list[str]:
         """K names."""
         return self.counts.activities
+
+    @property
+    def at_once(self) -> bool:
+        """Whether its features were fitted at once, so that it has no optimiser steps."""
+        return bool(self.record.get("at_once"))
 
     @property
     def confusions(self) -> Mapping[str, np.ndarray]:
@@ -142,17 +143,20 @@ def load_study(folder: Path) -> dict[str, Any]:
     missing = [key for key in _STUDY_KEYS if key not in study] if isinstance(study, dict) else list(_STUDY_KEYS)
     if missing:
         raise DataError(f"{path}: entry {missing[0]!r} is missing.", _WRITE_AGAIN)
+    empty = [f"entry {key!r} is empty" for key in _STUDY_KEYS if study[key] is None]
+    if wrong := next(iter(empty), None) or misfit(study, STUDY):
+        raise DataError(f"{path}: {wrong}.", _WRITE_AGAIN)
     _check_lists(path, study)
     return dict(study)
 
 
 def _check_lists(path: Path, study: dict[str, Any]) -> None:
     """Raise a `DataError` where a list of a study lacks what it needs, or a run is of a fold that is not listed."""
-    for name, keys in _LISTS.items():
-        for place, entry in enumerate(study[name] if isinstance(study[name], list) else [None]):
-            missing = next((key for key in keys if not isinstance(entry, dict) or key not in entry), None)
-            if missing is not None:
-                raise DataError(f"{path}: entry {name}[{place}] lacks {missing!r}.", _WRITE_AGAIN)
+    for name, kinds in LISTED.items():
+        for place, entry in enumerate(study[name]):
+            wrong = _wrong_entry(entry, kinds, NAMES.get(name, ()))
+            if wrong is not None:
+                raise DataError(f"{path}: entry {name}[{place}] {wrong}.", _WRITE_AGAIN)
     folds = [fold["name"] for fold in study["folds"]]
     for place, run in enumerate(study["runs"]):
         if run["fold"] not in folds:
@@ -160,6 +164,15 @@ def _check_lists(path: Path, study: dict[str, Any]) -> None:
                 f"{path}: entry runs[{place}] is of fold {run['fold']!r}, which is not among the folds.",
                 candidates(run["fold"], folds),
             )
+
+
+def _wrong_entry(entry: Any, kinds: Mapping[str, Kind], lists: tuple[str, ...]) -> str | None:
+    """Return what is wrong with an entry of a list, None where nothing is."""
+    for key in kinds:
+        if not isinstance(entry, dict) or entry.get(key) is None:
+            return f"lacks {key!r}"
+    wrong = misfit(entry, kinds) or misnamed(entry, lists)
+    return wrong and f"is damaged: {wrong}"
 
 
 def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:
@@ -269,6 +282,8 @@ def _finished(place: Path) -> dict[str, Any]:
     if record.get("status") != "done":
         reason = " ".join(str(record.get("error") or "").split())
         raise DataError(f"its status is {record.get('status')}" + (f" ({reason})" if reason else ""))
+    if (wrong := misfit(record, RECORD)) is not None:
+        raise DataError(f"its run.json is damaged ({wrong})")
     return record
 
 

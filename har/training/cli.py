@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
 import itertools
 import logging
 import re
+import typing
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +128,8 @@ class HarCLI(LightningCLI):
             _check_keys(check_yaml(path), known_keys(parser), path)
         try:
             self.config = parser.parse_args(args) if isinstance(args, list) else parser.parse_object(args)
+            _require_sections(self.config.as_dict(), parser.get_defaults().as_dict())
+            parser.validate(self.config, skip_unset=False)  # None for a number, which parsing lets pass
         except (ArgumentError, TypeError, ValueError) as error:
             raise _usage_error(str(error), known_keys(parser)) from None
 
@@ -223,6 +227,7 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
     Raises:
         UsageError: When a key is not known or a value impossible.
     """
+    _require_arguments(config["model"]["learner"])
     cli = _cli().again(config, build=True)
     check(cli.config.inferences)
     if cli.model.learner.at_once:
@@ -230,6 +235,17 @@ def parts(config: dict[str, Any]) -> tuple[HarModule, HarDataModule, dict[str, A
     settings = {key: value for key, value in cli.trainer_settings.items() if key not in _OWNED}
     settings["num_sanity_val_steps"] = 0
     return cli.model, cli.datamodule, settings
+
+
+def _require_arguments(learner: Any) -> None:
+    """Refuse None for an argument of a learner that takes none, which parsing lets pass."""
+    if not isinstance(learner, dict):
+        return  # its name alone
+    module, _, name = learner["class_path"].rpartition(".")
+    hints = typing.get_type_hints(getattr(importlib.import_module(module), name).__init__)
+    for key, value in learner.get("init_args", {}).items():
+        if value is None and type(None) not in typing.get_args(hints.get(key)):
+            raise UsageError(f"model.learner.init_args.{key} holds nothing.", "Give a value, or leave the key out.")
 
 
 def _require_no_steps(learner: str, config: Any) -> None:
@@ -304,6 +320,21 @@ def _unknown_key(key: str, known: list[str], where: str) -> UsageError:
     return unknown("setting", key, beside or known, where)
 
 
+def _require_sections(settings: dict[str, Any], defaults: dict[str, Any], above: str = "") -> None:
+    """Refuse a value in the place of a whole section, such as ``norm: 3``, which parsing lets pass."""
+    for name, default in defaults.items():
+        if isinstance(default, dict) and "class_path" not in default:
+            value = settings.get(name)
+            if not isinstance(value, dict):
+                raise _no_section(f"{above}{name}", value)
+            _require_sections(value, default, f"{above}{name}.")
+
+
+def _no_section(key: str, value: Any) -> UsageError:
+    """Return the error of a value that stands where a section is needed."""
+    return UsageError(f"{key} is {value!r}, and has settings of its own.", "All settings: har fit --help=all")
+
+
 def _check_keys(settings: dict[str, Any], known: list[str], path: Path, section: str = "") -> None:
     """Refuse keys of a file that do not exist; the parser would pass over an unknown one that holds nothing."""
     for name, value in settings.items():
@@ -313,6 +344,8 @@ def _check_keys(settings: dict[str, Any], known: list[str], path: Path, section:
             raise _unknown_key(key, known, str(path))
         if isinstance(value, dict) and "class_path" not in value and inside:
             _check_keys(value, known, path, f"{key}.")
+        elif key in ("data", "model", "trainer") and not isinstance(value, dict):  # parsing would take the defaults
+            raise _no_section(key, value)
 
 
 @contextlib.contextmanager

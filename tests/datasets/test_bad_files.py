@@ -146,3 +146,9 @@ def test_a_line_is_named_in_the_piece_that_it_stands_in(tmp_path):
     card = card_with(tmp_path, files={"path": "{subject}/a{piece:d}.csv", "chain": "piece"})
     with pytest.raises(DataError, match=r"a3\.csv, line 3: activity code 'run'"):
         all_of(card, folder)
+
+
+def test_a_column_of_numbers_that_is_the_label_too_is_refused(tmp_path):
+    folder = write(tmp_path / "raw", {"7/a.csv": GOOD})
+    with pytest.raises(DataError, match=r"column 2 \(ay\) is a channel or the time, and an activity or a group too"):
+        all_of(card_with(tmp_path, files={"label": {"column": "ay"}}), folder)

@@ -84,7 +84,13 @@ def test_windows_that_both_variants_have_lost_are_missed(study):
     [
         (lambda content: content["runs"][3].pop("fold"), r"runs\[3\] lacks 'fold'"),
         (lambda content: content["contrasts"].append("a - b"), r"contrasts\[2\] lacks 'a'"),
-        (lambda content: content.update(folds={}), r"folds\[0\] lacks 'name'"),
+        (lambda content: content.update(folds={}), "folds is '{}', not a list"),
+        (lambda content: content.update(variants=None), "'variants' is empty"),
+        (
+            lambda content: content["folds"][0].update(test=[1]),
+            r"folds\[0\] is damaged: test is .* of names",
+        ),
+        (lambda content: content["runs"][0].update(folder=3), r"runs\[0\] is damaged: folder is '3', not text"),
         (lambda content: content["folds"].pop(1), r"runs\[\d+\] is of fold 'subject-2'"),
     ],
 )
@@ -94,3 +100,10 @@ def test_a_study_file_with_half_of_an_entry_is_refused_with_its_place(study, har
     (study / "study.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=says):
         evaluate_study(study)
+
+
+def test_a_record_with_text_for_a_number_makes_its_run_not_count(study):
+    path = _run(study, "every", 2) / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": "nine"}))
+    problems = evaluate_study(study)["problems"]
+    assert any("its run.json is damaged (seconds is 'nine', not a number)" in problem for problem in problems)

@@ -193,3 +193,10 @@ def test_a_damaged_file_is_an_error_that_names_it_and_no_traceback(files, tmp_pa
     path.write_bytes(b"")
     with pytest.raises(DataError, match="damaged"):
         read(path)
+
+
+def test_a_probability_beyond_float32_is_refused_without_a_warning(files, tmp_path):
+    predictions = files[1].assign(**{"probability:walk": 1e308})
+    predictions.to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="a probability is not between 0 and 1"):
+        read_predictions(tmp_path / "p.parquet")

@@ -161,3 +161,25 @@ def test_a_missing_file_names_its_neighbours() -> None:
 def test_full_help_names_settings_of_module_data_and_trainer() -> None:
     text = full_help()
     assert all(key in text for key in ("--model.norm.placement", "--data.window_s", "--trainer.max_steps"))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ({"threads": None}, "threads: Expected a <class 'int'>"),
+        ({"model.learning_rate": None}, "model.learning_rate: Expected a <class 'float'>"),
+        ({"model.norm": 3}, "model.norm"),
+        ({"model.learner": {"class_path": "har.learners.cnn.CNN", "init_args": {"pool": None}}}, "pool holds nothing"),
+    ],
+    ids=["nothing for a whole number", "nothing for a number", "a number for a section", "nothing for an argument"],
+)
+def test_a_value_that_parsing_would_let_pass_is_refused(override: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        resolve([], override)
+
+
+@pytest.mark.parametrize("text", ["data: 3", "trainer: [1]", "model:"])
+def test_a_section_that_is_none_is_refused_and_not_passed_over(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(UsageError, match="has settings of its own"):
+        resolve([tmp_path / "a.yaml"], {})
