@@ -80,6 +80,16 @@ class Facts:
                 f"{folder} was trained on a store of an earlier version, which does not say how it was prepared.",
                 f"Prepare {recipe['data_set']} again (har prepare {recipe['data_set']}) and repeat the run.",
             )
+        try:
+            return cls._gathered(recipe, record, config, folder)
+        except (KeyError, TypeError, ValueError):
+            raise DataError(
+                f"{folder} is damaged: run.json or config.yaml lacks what a finished run's has.", "Repeat the run."
+            ) from None
+
+    @classmethod
+    def _gathered(cls, recipe: dict[str, Any], record: dict[str, Any], config: dict[str, Any], folder: Path) -> Facts:
+        """Put the facts of a run together from its files."""
         return cls(
             data_set=recipe["data_set"],
             activities=list(recipe["activities"]),

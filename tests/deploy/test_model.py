@@ -1,5 +1,6 @@
 """`har.load(RUN).predict(signal, rate_hz)`: the windows of preparation, and one clear word about what is wrong."""
 
+import shutil
 import subprocess
 import sys
 
@@ -125,3 +126,13 @@ def test_five_lines_of_python_load_no_trainer(run):
     said, loaded = result.stdout.splitlines()
     assert loaded == ""
     assert "windows of 2 s at 50 Hz of acc_x (m/s²), acc_y (m/s²)" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("run.json", '{"status": "done"}'), ("config.yaml", "data: 0"), ("config.yaml", "{}")]
+)
+def test_a_run_whose_record_lacks_something_is_refused(run, tmp_path, file, content):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / file).write_text(content)
+    with pytest.raises(DataError, match="lacks what a finished run's has"):
+        har.load(tmp_path / "run")
