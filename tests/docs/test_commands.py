@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import re
 
 import pytest
@@ -11,6 +13,8 @@ from tests.docs.checks import check, check_key, check_span
 from tests.docs.pages import PAGES, ROOT, Command, commands, links, spans
 
 _KEY = re.compile(r"`(?:--)?((?:data|model|trainer|probes)\.[a-z_.]*[a-z])(?:[ =:][^`]*)?`")  # in code, with a value
+_NAME = re.compile(r"`((?:har|benchmarks|docs)(?:\.\w+)+)")
+_PATH = re.compile(r"`((?:har|tests|docs|configs|benchmarks|docker)/[\w./-]*\w)`")
 _FILE = re.compile(r"\.(?:py|npy|parquet|yaml|md|onnx|html|csv|json)$")
 
 
@@ -47,6 +51,24 @@ def test_what_a_page_says_in_passing_is_there(page) -> None:
         elif anchor and anchor not in anchors(there.read_text(encoding="utf-8")):
             wrong.append(f"{page.name}:{line}: {file or page.name} has no heading {anchor}")
     assert "\n".join(wrong) == ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_modules_functions_and_files_that_a_page_names_are_there(page) -> None:
+    text = page.read_text(encoding="utf-8")
+    lost = [name for name in sorted(set(_NAME.findall(text))) if not (_FILE.search(name) or is_there(name))]
+    lost += [path for path in sorted(set(_PATH.findall(text))) if "NAME" not in path and not (ROOT / path).exists()]
+    assert lost == []
+
+
+def is_there(name: str) -> bool:
+    """Return whether a dotted name is a module of the project, or something in one."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        with contextlib.suppress(ModuleNotFoundError):
+            found = importlib.import_module(".".join(parts[:end]))
+            return all((found := getattr(found, part, None)) is not None for part in parts[end:])
+    return False
 
 
 def anchors(text: str) -> set[str]:
