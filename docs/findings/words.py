@@ -42,7 +42,6 @@ TOPICS = (  # study, a, b, and what that asks
         "A norm after every convolution against none, each at its own learning rate",
     ),
 )
-_OF_NOTHING = "not judged"
 
 
 def signed(value: float | None) -> str:
@@ -64,20 +63,24 @@ def listed(names: Iterable[str]) -> str:
 
 
 def answer(results: Results) -> str:
-    """Return whether too much batch normalisation hurts, by the verdicts on every data set."""
-    judged = [(one.data_set, one.contrast("every", "input")["verdict"]) for one in results.of("bn-placement")]
-    hurt = [name for name, verdict in judged if verdict.startswith("worse")]
-    helped = [name for name, verdict in judged if verdict.startswith("better")]
-    same = [name for name, verdict in judged if verdict == "equivalent"]
-    rest = [name for name, verdict in judged if verdict in ("undecided", _OF_NOTHING)]
-    parts = [f"it hurts on {listed(hurt)}"] if hurt else []
-    parts += [f"it helps on {listed(helped)}"] if helped else []
-    parts += [f"on {listed(same)} it makes no difference of a point"] if same else []
-    if rest and not parts:
-        return f"**We could not show that it does, nor that it helps: on {listed(rest)} the comparison is undecided.**"
-    parts += [f"on {listed(rest)} the comparison is undecided"] if rest else []
-    first = "Yes, it may: " if hurt else "We could not show that it does: "
-    return f"**{first}{'; '.join(parts)}.**"
+    """Return whether too much batch normalisation hurts, by the verdicts on every data set against an early one."""
+    found = results.of("bn-placement")
+    words, verdicts = [], []
+    for b, early in (("input", "one norm on the input"), ("first", "one behind the first convolution")):
+        judged = [(one.data_set, one.contrast("every", b)["verdict"]) for one in found if one.has("every", b)]
+        verdicts += [verdict for _, verdict in judged]
+        of_verdict = {verdict: listed(name for name, own in judged if own == verdict) for _, verdict in judged}
+        if judged:
+            words.append(f"against {early}, {listed(f'{verdict} on {names}' for verdict, names in of_verdict.items())}")
+    if "worse" in verdicts:
+        lead = "Yes, it may."
+    elif "better" in verdicts:
+        lead = "We could not show that it does; where these studies can tell, it helps."
+    elif set(verdicts) == {"equivalent"}:
+        lead = "No: it makes no difference of a point."
+    else:
+        lead = "We could not show that it does, nor that it helps."
+    return f"**{lead}** Batch normalisation after every convolution is, {'; and '.join(words)}."
 
 
 def conclusions(results: Results) -> list[str]:

@@ -173,7 +173,7 @@ def test_what_is_read_back_is_what_was_judged(built):
 
 def test_a_text_can_be_made_of_one_study_alone_and_says_what_its_verdict_says(built):
     text, drawn = render(built / "docs" / "results")
-    assert "We could not show that it does: it helps on FAKE." in text
+    assert "Batch normalisation after every convolution is, against one norm on the input, better on FAKE;" in text
     assert (
         "every is better than input" in drawn["findings-bn-placement-fake-differences.svg"] or "better on FAKE" in text
     )
@@ -218,38 +218,43 @@ def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
 
 
 class _Fixed:
-    """A study with a given verdict."""
+    """A study with given verdicts: against a norm on the input, and against one behind the first convolution."""
 
-    def __init__(self, data_set, verdict):
-        self.data_set, self.verdict = data_set, verdict
+    def __init__(self, data_set, *verdicts):
+        self.data_set, self.verdicts = data_set, dict(zip(("input", "first"), verdicts, strict=True))
+
+    def has(self, a, b):
+        return a == "every" and self.verdicts[b] != "not judged"
 
     def contrast(self, a, b):
-        assert (a, b) == ("every", "input")
-        return {"verdict": self.verdict}
+        assert a == "every"
+        return {"verdict": self.verdicts[b]}
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "begins", "has"),
+    ("verdicts", "lead", "has"),
     [
-        (["undecided"], "**We could not show that it does, nor that it helps: on A ", "undecided"),
-        (["better", "undecided"], "**We could not show that it does: it helps on A; on B ", "undecided"),
-        (["worse", "better"], "**Yes, it may: it hurts on A; it helps on B.", ""),
-        (["worse but negligible"], "**Yes, it may: it hurts on A.", ""),
+        ([("undecided", "undecided")], "We could not show that it does, nor that it helps.", "input, undecided on A;"),
         (
-            ["equivalent", "equivalent"],
-            "**We could not show that it does: on A and B it makes no difference of a point.",
-            "",
+            [("undecided", "better"), ("undecided", "undecided")],
+            "We could not show that it does; where",
+            "better on A;",
         ),
+        ([("better", "better"), ("undecided", "worse")], "Yes, it may.", "better on A and worse on B."),
+        ([("worse but negligible", "undecided")], "We could not show that it does, nor", "worse but negligible on A;"),
+        ([("equivalent",) * 2] * 2, "No: it makes no difference of a point.", "equivalent on A and B;"),
+        ([("not judged", "better")], "We could not show that it does; where", "is, against one behind the first"),
     ],
 )
-def test_the_answer_follows_the_verdicts(verdicts, begins, has):
+def test_the_answer_follows_the_verdicts(verdicts, lead, has):
     class Given:
         def of(self, name):
-            return [_Fixed(letter, verdict) for letter, verdict in zip("ABC", verdicts, strict=False)]
+            return [_Fixed(letter, *both) for letter, both in zip("ABC", verdicts, strict=False)]
 
     said = answer(Given())
-    assert said.startswith(begins)
-    assert ("undecided" in said) == bool(has)
+    assert said.startswith(f"**{lead}")
+    assert has in said
+    assert ("better" in said) == any("better" in both for both in verdicts)
 
 
 def test_layers_are_told_apart_only_where_the_interval_says_so_and_by_its_sign(copied):
