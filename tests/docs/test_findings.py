@@ -238,7 +238,7 @@ class _Fixed:
         (
             [("undecided", "better"), ("undecided", "undecided")],
             "We could not show that it does; where",
-            "better on A;",
+            "better on A and undecided on B.",
         ),
         ([("better", "better"), ("undecided", "worse")], "Yes, it may.", "better on A and worse on B."),
         ([("worse but negligible", "undecided")], "We could not show that it does, nor", "worse but negligible on A;"),
