@@ -179,6 +179,10 @@ class Results:
         """Return a study on every data set that it was made on."""
         return [found for found in self.studies if found.name == name]
 
+    def has_data_set(self, name: str) -> bool:
+        """Tell whether some study was made on a data set."""
+        return any(found.info["data_set"] == name for found in self.studies)
+
     def across(self, name: str) -> list[dict[str, Any]]:
         """Return the contrasts of a study over its data sets, as `har.evaluation.across` states them; none for one."""
         if name not in self._across:
