@@ -114,12 +114,12 @@ def _card_texts(name: str) -> tuple[str, str, str]:
 
 
 def _protocol(facts: Facts, settings: dict[str, Any], record: dict[str, Any]) -> str:
-    chosen = (
-        f" The weights are those of step {record['best_step']}, with the best macro F1 on the validation subjects "
-        f"({record['best_validation_macro_f1']:.3f})."
-        if "best_step" in record
-        else ""
-    )
+    chosen = ""
+    if "best_validation_macro_f1" in record:
+        of_step = f"The weights are those of step {record['best_step']},"
+        what = "The head's setting is the one" if record.get("at_once") else of_step
+        best = record["best_validation_macro_f1"]
+        chosen = f" {what} with the best macro F1 on the validation subjects ({best:.3f})."
     return (
         f"Fold {facts.fold['name']}; windows of {settings['window_s']:g} s every {settings['step_s']:g} s, label rule "
         f"{settings['label_rule']}, least purity {settings['min_purity']:g}, null activity: {settings['null']}.{chosen}"

@@ -17,7 +17,6 @@ from har.errors import UsageError, unknown
 from har.evaluation import contrast
 from har.evaluation.arms import RUNNING, is_transductive, parts_of, remark
 from har.evaluation.calibration import calibration
-from har.evaluation.cost import latency
 from har.evaluation.counts import sum_counts
 from har.evaluation.event_scores import event_scores
 from har.evaluation.gathering import Gathered, Run, gather
@@ -36,6 +35,7 @@ from har.evaluation.scores import (
 )
 from har.evaluation.steps_to_target import steps_to_target
 from har.evaluation.training_subjects import training_curve
+from har.evaluation.use_cost import use_of
 from har.evaluation.why import explain
 from har.files import write_json
 
@@ -76,7 +76,7 @@ def judge(folder: Path, gathered: Gathered, policy: str) -> dict[str, Any]:
         problems.extend(found["problems"])
     variants = {name: _variant(gathered, name, policy) for name in gathered.arms}
     for name, found in variants.items():
-        found["latency"], damaged = latency(folder, gathered.of(name) if parts_of(name)[1] == RUNNING else [])
+        found["use"], damaged = use_of(folder, gathered.of(name) if parts_of(name)[1] == RUNNING else [])
         problems.extend(damaged)
     counted = sum(parts_of(run.arm)[1] == RUNNING for run in gathered.runs)
     target: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from har.evaluation.arms import inferences_of
+from har.evaluation.arms import inferences_of, parts_of
 from har.evaluation.gathering import Gathered
 from har.evaluation.measures import DEFAULT_POLICY
 
@@ -33,6 +33,12 @@ def protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
     if len(inferences_of(study)) > 1:
         box["statistics at inference"] = ", ".join(inferences_of(study))
     box["selection of weights"] = "best validation macro F1; the test subjects are scored once, with those weights"
+    fitted = list(dict.fromkeys(parts_of(run.arm)[0] for run in gathered.runs if run.at_once))
+    if fitted:
+        box["fitted at once"] = (
+            f"{', '.join(fitted)}: without steps, batches or a learning rate; validation macro F1 chooses of what the"
+            " head tries"
+        )
     box["absent activities"] = f"policy {result['policy']} per subject, all activities where pooled"
     per = "repeat, the same in every fold" if result["shared_seeds"] else "fold and repeat"
     own = [name for name, settings in study["variants"].items() if "seed_offset" in settings]

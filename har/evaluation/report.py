@@ -40,9 +40,11 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     sections_training.training_subjects,
     sections_training.steps_to_target,
     sections_training.tuned,
+    sections_training.heads,
     sections_why.activity_differences,
     sections_why.probes,
     sections_training.cost,
+    sections_training.use,
 )
 
 

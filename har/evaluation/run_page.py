@@ -16,6 +16,7 @@ from har.evaluation.figures import looks_of
 from har.evaluation.figures_confusion import confusion_figure
 from har.evaluation.figures_scores import activities_figure, reliability_figure, subjects_figure
 from har.evaluation.figures_training import RUN_CURVES, run_curve_figure
+from har.evaluation.heads_table import setting
 from har.evaluation.measures import SUBJECT_POLICIES
 from har.evaluation.numbers import Column, Table, number
 from har.evaluation.origin import named, provenance
@@ -114,7 +115,8 @@ def _protocol(record: Mapping[str, Any]) -> dict[str, str]:
     """Return how a run was made, as names and texts."""
     fold = record.get("fold") or {}
     box = {f"{part} subjects": ", ".join(fold[part]) for part in ("train", "validation", "test") if fold.get(part)}
-    box |= named({key: record[key] for key in (*_PROTOCOL, *_SIZES) if key in record})
+    stepless = ("best_step",) if record.get("at_once") else ()
+    box |= named({key: record[key] for key in (*_PROTOCOL, *_SIZES) if key in record and key not in stepless})
     if (best := record.get("best_validation_macro_f1")) is not None:
         box["best validation macro F1"] = number(best, "score")
     for part, names in (record.get("classes_missing") or {}).items():
@@ -192,6 +194,8 @@ def _curve(material: RunMaterial) -> Section | None:
     """Return the learning curve."""
     if not material.curve:
         return None
+    if material.record.get("at_once"):
+        return _tried(material)
     keys = {"train_loss": "training loss", "validation_loss": "validation loss"}
     keys |= {"validation_macro_f1": "validation macro F1"}
     columns = [Column("step", "count"), *(Column(name, "score") for name in keys.values())]
@@ -208,6 +212,16 @@ def _curve(material: RunMaterial) -> Section | None:
         "" if best is None else f"The weights of step {best}, at the dashed line, were chosen by validation macro F1."
     )
     return Section("curve", "Learning curve", lead=lead, figures=drawn, folds=[Fold("As a table", [table])])
+
+
+def _tried(material: RunMaterial) -> Section:
+    """Return what the head of a learner that is fitted at once tried; there are no steps to draw a curve over."""
+    head = material.record["head"]
+    columns = [Column("setting"), Column("validation loss", "score"), Column("validation macro F1", "score")]
+    rows = [[setting(each), each.get("validation_loss"), each.get("validation_macro_f1")] for each in head["tried"]]
+    lead = f"Chosen by macro F1 of the validation subjects, the first of equally good ones: {setting(head['chosen'])}."
+    title = f"What the head tried ({head['kind']})"
+    return Section("tried", title, lead=lead, tables=[Table("tried", title, columns, rows)])
 
 
 SECTIONS: tuple[Callable[[RunMaterial], Section | None], ...] = (

@@ -15,6 +15,7 @@ from har.evaluation.figures_training import (
 )
 from har.evaluation.material import Material
 from har.evaluation.page import Figure, Fold, Section
+from har.evaluation.use_cost import without_int8
 
 
 def curves(material: Material) -> Section | None:
@@ -101,9 +102,21 @@ def cost(material: Material) -> Section | None:
     return Section("cost", "Cost", figures=drawn, sentences=_unmeasured(material), tables=[table])
 
 
+def heads(material: Material) -> Section | None:
+    """Return what heads that are fitted at once tried, and what was chosen."""
+    table = material.tables.get("heads")
+    return Section("heads", table.title, tables=[table]) if table else None
+
+
+def use(material: Material) -> Section | None:
+    """Return what each exported form costs in use."""
+    table = material.tables.get("cost-of-use")
+    return Section("use", table.title, sentences=without_int8(material.result), tables=[table]) if table else None
+
+
 def _unmeasured(material: Material) -> list[str]:
     """Return how to come by the latency of variants where no run of any was exported."""
-    if any(found["latency"] for found in material.result["variants"].values()):
+    if any(found["use"] for found in material.result["variants"].values()):
         return []
     run = shlex.quote((material.folder / material.gathered.runs[0].folder).as_posix())
     return [

@@ -117,6 +117,7 @@ def target_sentences(found: Mapping[str, Any]) -> list[str]:
 def _reaches(gathered: Gathered, declared: Mapping[str, Any]) -> tuple[list[Reach], list[str]]:
     """Return one entry per run whose fold and repeat have a target, and what is to be said of others."""
     counted = [run for run in gathered.runs if parts_of(run.arm)[1] == RUNNING]
+    counted = [run for run in counted if not run.record.get("at_once")]  # which makes no steps
     runs: list[Run | DivergedRun] = [*counted, *gathered.diverged]
     targets = {
         (run.fold, run.repeat): declared["share"] * best

@@ -14,11 +14,13 @@ from har.evaluation.cost import cost_table
 from har.evaluation.counts import natural
 from har.evaluation.event_tables import event_tables
 from har.evaluation.gathering import Gathered
+from har.evaluation.heads_table import heads_table
 from har.evaluation.numbers import Column, Table
 from har.evaluation.score_tables import score_tables
 from har.evaluation.target_tables import target_tables
 from har.evaluation.training_subjects import training_tables
 from har.evaluation.tuning_tables import tuning_tables
+from har.evaluation.use_cost import use_table
 
 # Kind of arm, title and note of its table.
 _APART = (
@@ -63,6 +65,8 @@ def study_tables(result: dict[str, Any], gathered: Gathered) -> dict[str, Table]
         *event_tables({name: found["events"] for name, found in result["variants"].items()}),
         curves_table(gathered),
         cost_table(result, gathered),
+        *([heads] if (heads := heads_table(gathered)) else []),
+        *([use] if (use := use_table(result)) else []),
         *(target_tables(result["target"]) if "target" in result else []),
         *(training_tables(result["training_subjects"], result["policy"]) if "training_subjects" in result else []),
         *(tuning_tables(gathered.tuning) if gathered.tuning else []),
@@ -197,7 +201,10 @@ def differences_table(result: dict[str, Any]) -> Table:
 
 
 def curves_table(gathered: Gathered) -> Table:
-    """Return the learning curve of each variant: mean over its runs, and the ends of the middle 80 % of them."""
+    """Return the learning curve of each variant: mean over its runs, and the ends of the middle 80 % of them.
+
+    A learner that is fitted at once has none: what its head tries is no time (`har.evaluation.heads_table`).
+    """
     columns = [Column("variant"), Column("step", "count"), Column("runs", "count")]
     for name in ("training loss", "validation macro F1"):
         columns += [Column(name, "score"), Column("10 % of runs below", "score"), Column("10 % above", "score")]
@@ -205,7 +212,7 @@ def curves_table(gathered: Gathered) -> Table:
     for variant in gathered.study["variants"]:
         at_step: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for run in gathered.of(variant):
-            for point in run.curve:
+            for point in run.curve if not run.at_once else ():
                 at_step[int(point["step"])].append(point)
         for step, points in sorted(at_step.items()):
             summed = [_spread(points, key) for key in ("train_loss", "validation_macro_f1")]

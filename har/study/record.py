@@ -16,6 +16,7 @@ from har.study.declared import Study, own_name
 from har.study.offsets import KEY as OFFSET
 from har.study.offsets import offset_notes
 from har.study.plan import Plan, overrides_on
+from har.study.runs import PlannedRun
 from har.study.trials import INNER_FOLDS, Tuning, inner_folds_of
 from har.study.tuning import TUNING, tuning_notes, tuning_record
 from har.windows.prepare import open_store
@@ -30,6 +31,9 @@ _PROTOCOL_KEYS = {
     "model": ("learner", "scaling", "learning_rate", "weight_decay"),
     "trainer": ("max_steps", "val_check_interval"),
 }
+
+
+_OF_STEPS = ("batch_size", "learning_rate", "weight_decay", "max_steps", "val_check_interval")
 
 
 def save_plan(plan: Plan) -> None:
@@ -164,8 +168,9 @@ def protocol_of(plan: Plan) -> dict[str, Any]:
         for key in keys:
             if tune is not None and tune.key == f"{section}.{key}":
                 continue
-            values = [run.config[section].get(key) for run in plan.runs]
-            if all(value == values[0] for value in values):
+            runs = [run for run in plan.runs if key not in _OF_STEPS or not _is_at_once(run)]
+            values = [run.config[section].get(key) for run in runs]
+            if values and all(value == values[0] for value in values):
                 shared[key] = values[0]
     return shared
 
@@ -192,12 +197,25 @@ def caveats(plan: Plan) -> list[str]:
 
 def _learning_rates(plan: Plan) -> str:
     """Say at which learning rates a study that tunes nothing was made."""
-    rates = {run.variant: run.config["model"]["learning_rate"] for run in plan.runs}
+    fitted = dict.fromkeys(run.variant for run in plan.runs if _is_at_once(run))
+    rates = {run.variant: run.config["model"]["learning_rate"] for run in plan.runs if run.variant not in fitted}
+    if not rates:
+        return "Every variant is fitted at once: none has a learning rate."
+    none = f" {', '.join(fitted)}: fitted at once, without a learning rate." if fitted else ""
     if len(set(rates.values())) == 1:
         rate = next(iter(rates.values()))
-        return f"The learning rate was matched: {rate:g} for every variant, tuned for none of them."
+        whom = "every variant that is trained in steps" if fitted else "every variant"
+        return f"The learning rate was matched: {rate:g} for {whom}, tuned for none of them.{none}"
     listed = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
-    return f"The variants have learning rates of their own: {listed}."
+    return f"The variants have learning rates of their own: {listed}.{none}"
+
+
+def _is_at_once(run: PlannedRun) -> bool:
+    """Return whether a run's learner is fitted at once, so that what is about steps means nothing for it."""
+    from har.learners.registry import FITTED_LEARNERS  # heavy: torch
+
+    path = str(run.config["model"]["learner"]["class_path"])
+    return path.rpartition(".")[2] in {learner.__name__ for learner in FITTED_LEARNERS}
 
 
 def command_line(plan: Plan, repeats: int | None = None, *, whole: bool = False) -> str:

@@ -68,6 +68,9 @@ def test_the_study_makes_the_table_of_the_paper_and_names_what_is_wrong_with_its
     head, _, *rows = (line for line in report.splitlines() if line.startswith("|"))
     assert {"variant", "accuracy", "weighted F1", "macro F1 (pooled)"} <= {cell.strip() for cell in head.split("|")}
     assert [row.split("|")[1].strip() for row in rows[:2]] == list(KEPT)
+    assert "The learning rate was matched: 1 for every variant that is trained in steps" in report
+    assert "hand-crafted: fitted at once, without a learning rate." in report
+    assert "| hand-crafted | linear_svm | fitted   | c 0.015625 to c 32, 12 values |" in report
     caution = get_card(data).caution
     assert bool(caution) is ("li2018" in data)
     assert caution in report
