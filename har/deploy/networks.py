@@ -138,10 +138,10 @@ def _open_onnx(path: Path) -> tuple[Facts, Network]:
     options.log_severity_level = 3  # errors alone: advice to its own developers is no news for users
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        stated, name = session.get_modelmeta().custom_metadata_map.get(PROPERTY), session.get_inputs()[0].name
     except Exception as error:  # noqa: BLE001  (its own kinds of errors are no public classes)
         raise DataError(f"{path} is damaged ({type(error).__name__}).", "Export the run again.") from None
-    facts = Facts.read(session.get_modelmeta().custom_metadata_map.get(PROPERTY), path)
-    name = session.get_inputs()[0].name
+    facts = Facts.read(stated, path)
 
     def probabilities(x_NTC: NDArray[np.float32]) -> NDArray[np.float32]:
         probability_NK: NDArray[np.float32] = session.run(None, {name: x_NTC})[0]
