@@ -108,7 +108,7 @@ def _executor(options: argparse.Namespace, plan: Plan) -> Executor:
     if options.replicas is not None and kind != "fused":
         raise UsageError(f"--replicas {options.replicas} means nothing to the {kind} executor.", "Add --executor fused")
     if kind == "fused":
-        # A stack fills a GPU; while one trains, another begins and ends its runs.
+        # Some workers begin and end their runs while others train.
         jobs = options.jobs or (min(cores(), _WORKERS_OF_A_GPU) if on_gpu else cores())
         return FusedExecutor(jobs, options.replicas or LARGEST, spread=not on_gpu)
     if kind == "ray":
