@@ -9,12 +9,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-from scipy.signal import resample_poly
-
 import har
 from har.__main__ import main
-from har.windows.prepare import open_store
 
 _PROJECT = Path(__file__).parents[2]
 # The tutorial's own training, made small: the test is about the way, not about the scores.
@@ -31,10 +27,6 @@ def test_the_tutorial_leads_from_training_to_a_stream(tmp_path, monkeypatch, cap
     said: list[str] = []
     for kind, block in blocks:
         if kind == "python":
-            if not names:
-                store = open_store("spar")
-                row = store.recordings.iloc[0]
-                names["signal"] = resample_poly(np.array(store.signal_TC[row["start"] : row["stop"]], float), 2, 1)
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 exec(compile(block, "deploying.md", "exec"), names)  # noqa: S102
