@@ -48,7 +48,7 @@ RUN /opt/tools/bin/hatchling build -t wheel -d /build/dist \
     && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-deps --no-index --no-warn-script-location \
         --root /tree /build/dist/*.whl \
     && rm -r har \
-    && ln -s /results/runs runs && ln -s /results/data data && chmod -R a+rX . \
+    && ln -s /results/runs runs && ln -s /results/data/raw /results/data/prepared data && chmod -R a+rX . \
     && install -d -m 1777 /tree/results
 
 FROM ${BASE}
