@@ -161,7 +161,7 @@ class CodebookFeatures(FittedFeatures):
         if different < self.settings.words:
             where = "all channels together" if self.settings.joint else f"channel {book} (counted from 0)"
             raise UsageError(
-                f"the training windows have {different} different sub-sequences of {where}, fewer than the "
-                f"{self.settings.words} words of the codebook.",
+                f"the training windows have {different} different sub-sequence{'s' * (different > 1)} of {where}, "
+                f"fewer than the {self.settings.words} words of the codebook.",
                 "Use fewer words, more training windows, or a data set without constant channels.",
             )

@@ -81,9 +81,10 @@ def long_recurrences(network: nn.Module, x_1TC: Tensor, batch: int) -> list[str]
         return []
     total = 3 * batch * sum(count for _, _, count in layers)  # the backward pass takes two products for each forward
     return [
-        f"{len(layers)} LSTM layers work through {longest} samples one after another: {total / 1e6:,.0f} million "
-        f"multiply-adds for a training step of {batch} windows, and gradients fade on the way. Use a lower rate "
-        "(har prepare --rate-hz), shorter windows, or the learner Hybrid with more pooling."
+        f"{len(layers)} LSTM layer{'s work' if len(layers) > 1 else ' works'} through {longest} samples one after "
+        f"another: {total / 1e6:,.0f} million multiply-adds for a training step of {batch} windows, and "
+        "gradients fade on the way. Use a lower rate (har prepare --rate-hz), shorter windows, or the learner Hybrid "
+        "with more pooling."
     ]
 
 

@@ -108,6 +108,7 @@ def require_samples(learner: str, samples: int, needed: int, settings: str) -> N
     """
     if samples < needed:
         raise UsageError(
-            f"a window of {samples} samples is too short for a {learner} that needs at least {needed} ({settings}).",
+            f"a window of {samples} sample{'s' * (samples > 1)} is too short for a {learner} that needs at least "
+            f"{needed} ({settings}).",
             "Use a longer window, a shorter kernel, less pooling or fewer convolutions; nothing was changed.",
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
@@ -82,7 +83,7 @@ def begin(config: dict[str, Any], folder: Path, *, resume: bool, facts: dict[str
         record["started"] = read_run(folder).get("started", started)
     _write_inputs(folder, config, data)
     with failure_recorded(folder, record):
-        record["warnings"] = _told([*data.store.cautions, *module.doubts(data)])
+        record["warnings"] = _told([*data.store.cautions, *shown_once(data), *module.doubts(data)])
         write_json(folder / "run.json", {"status": "running", **record})
     return Begun(folder, config, module, data, settings, record, resume)
 
@@ -152,6 +153,17 @@ def _write_inputs(folder: Path, config: dict[str, Any], data: HarDataModule) -> 
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     write_json(folder / "fold.json", data.fold.record())
     write_json(folder / TRANSITIONS, transition_record(data.train, data.spec.step_s, data.store.rate_hz))
+
+
+def shown_once(data: HarDataModule) -> list[str]:
+    """Return a sentence for each activity with a single training window; one that has none is refused before.
+
+    Args:
+        data: The data module, set up.
+    """
+    counts_K = np.bincount(data.train.label, minlength=len(data.activities))
+    once = [name for name, count in zip(data.activities, counts_K.tolist(), strict=True) if count == 1]
+    return [f"{name} has one training window: nothing is learnt of how it differs." for name in once]
 
 
 def _told(warnings: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from har.errors import LeakageError, RunError, UsageError
 from har.learners.heads import Head
 from har.training import judge as judge_module
 from har.training.at_once import Sides, choose_head, validation_score
+from har.training.begin import shown_once
 from har.training.callbacks import read_metrics
 from har.training.checkpoint import load_checkpoint
 from har.training.cli import parts, resolve
@@ -28,6 +29,7 @@ from har.training.record import identity, read_run
 from har.training.run import run
 from har.training.stackable import obstacle
 from har.training.trained import Trained
+from har.windows.set_aside import taken
 from tests.training.test_run import RUN_FILES, stop_at, trace
 
 LEARNERS = {
@@ -249,6 +251,16 @@ def test_a_fitted_learner_meets_a_changed_device_too(fixed: dict[str, Any], tmp_
     )
     assert one["truth"].equals(other["truth"])
     assert not one.filter(like="probability:").equals(other.filter(like="probability:"))
+
+
+def test_an_activity_with_one_training_window_is_named(fixed: dict[str, Any]) -> None:
+    _, data, _ = parts(resolve([], fixed))
+    data.setup()
+    assert shown_once(data) == []
+    first = data.activities[0]
+    kept = np.flatnonzero(data.train.label != 0).tolist() + np.flatnonzero(data.train.label == 0)[:1].tolist()
+    data.train = taken(data.train, np.isin(np.arange(len(data.train)), kept))
+    assert shown_once(data) == [f"{first} has one training window: nothing is learnt of how it differs."]
 
 
 def test_doubts_of_a_fit_are_in_the_record(fixed: dict[str, Any], tmp_path: Path) -> None:
