@@ -194,37 +194,62 @@ def reports(server: Forks, folder: Path) -> Struck:
     return Struck(server, folder, make, kept, result)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(25, marks=pytest.mark.slow)])
-def test_preparing_survives_random_kills(kills, server, tmp_path):
-    stores(server, tmp_path).endure(kills, "prepare")
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Everything of these tests lies in a folder whose name has blanks, umlauts and characters of other scripts."""
+    place = tmp_path / "Größe 测试 dir"
+    place.mkdir()
+    return place
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(25, marks=pytest.mark.slow)])
-def test_reporting_survives_random_kills(kills, server, tmp_path):
-    reports(server, tmp_path).endure(kills, "report")
+def test_preparing_survives_random_kills(kills, server, folder):
+    stores(server, folder).endure(kills, "prepare")
 
 
-def test_a_study_survives_random_kills(server, tmp_path):
-    studies(server, tmp_path, folds=[fold("1"), fold("2")]).endure(2, "study")
+@pytest.mark.parametrize("kills", [4, pytest.param(25, marks=pytest.mark.slow)])
+def test_reporting_survives_random_kills(kills, server, folder):
+    reports(server, folder).endure(kills, "report")
+
+
+def test_a_study_survives_random_kills(server, folder):
+    studies(server, folder, folds=[fold("1"), fold("2")]).endure(2, "study")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kills", "changes"), [(40, {}), (10, {"tune": TUNE, "contrasts": CONTRASTS})], ids=["plain", "tuned"]
 )
-def test_a_study_survives_many_random_kills(kills, changes, server, tmp_path):
-    studies(server, tmp_path, **changes).endure(kills, "study, tuned" if changes else "study")
+def test_a_study_survives_many_random_kills(kills, changes, server, folder):
+    studies(server, folder, **changes).endure(kills, "study, tuned" if changes else "study")
 
 
 @pytest.mark.slow
-def test_a_study_killed_as_a_program_has_the_results_of_one_that_was_forked(server, tmp_path):
+def test_a_study_killed_as_a_program_has_the_results_of_one_that_was_forked(server, folder):
     """The forks of these tests are no other programs: the command line itself, killed at work, comes to the same."""
-    root, study = write_root(tmp_path / "data"), write_study(tmp_path, [fold("1"), fold("2")])
-    assert server.run(words(study, root, tmp_path / "forked", 2), tmp_path / "log") == 0
-    runs = tmp_path / "killed"
+    root, study = write_root(folder / "data"), write_study(folder, [fold("1"), fold("2")])
+    assert server.run(words(study, root, folder / "forked", 2), folder / "log") == 0
+    runs = folder / "killed"
     kill_when(lambda: bool(list(runs.rglob("last.ckpt"))), start(study, root, runs, jobs=1))
     kill_when(lambda: bool(finished_runs(runs)), start(study, root, runs, jobs=1))
     process = start(study, root, runs)
     _, err = process.communicate()
     assert process.returncode == 0, err
-    assert results(runs) == results(tmp_path / "forked")
+    assert results(runs) == results(folder / "forked")
+
+
+def test_of_two_starts_at_once_one_works_and_nothing_is_made_twice(server, folder):
+    root, study = write_root(folder / "data"), write_study(folder, [fold("1"), fold("2")])
+    command = words(study, root, folder / "runs", jobs=1)
+    both = [server.start(command, folder / f"{number}.log") for number in range(2)]
+    codes = [one.wait() for one in both]
+    said = [one.log.read_text() for one in both]
+    assert sorted(codes) in ([0, 0], [0, 1]), said  # the second waits five seconds for the folder
+    for code, text in zip(codes, said, strict=True):
+        assert code == 0 or "another study is at work in" in text
+    made = sum(text.count("repeat-0  macro F1") for text in said)
+    assert made == 4, said
+    assert len(finished_runs(folder / "runs")) == 16
+    again = [server.start(["report", str(folder / "runs/small/spar")], folder / f"{n}.log") for n in range(2)]
+    assert [one.wait() for one in again] == [0, 0]
+    assert len(finished_runs(folder / "runs")) == 16
