@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from docs.reference.markdown import MADE, code, first_sentence, kind, meanings, plain, table, value
+from docs.reference.markdown import MADE, code, either, first_sentence, kind, meanings, plain, table, value
 from har.learners.heads import DEFAULTS
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms import inferences
@@ -110,7 +110,7 @@ def _short_kind(key: str, hint: Any) -> str:
         return kind(hint)
     members = typing.get_args(hint) if typing.get_origin(hint) is typing.Union else (hint,)
     words = [kind(one) for one in members if _LIGHTNING not in str(one) and "datetime" not in str(one)]
-    return " or ".join(dict.fromkeys(words if set(words) - {"null"} else ["class with settings", *words]))
+    return either(words if set(words) - {"null"} else ["class with settings", *words])
 
 
 def _default(given: Any) -> str:

@@ -56,12 +56,20 @@ def kind(hint: Any) -> str:
     if hint in _WORDS:
         return _WORDS[hint]
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(dict.fromkeys(kind(member) for member in inner))
+        return either(kind(member) for member in inner)
     if origin is typing.Literal:
         return ", ".join(code(member) for member in inner)
     if origin in (list, tuple):
         return f"list of {kind(inner[0])}".replace("number", "numbers").replace("mapping", "mappings")
     return "mapping" if origin is dict or dataclasses.is_dataclass(hint) else hint.__name__
+
+
+def either(kinds: Iterable[str]) -> str:
+    """Return one kind or another in words, null last.
+
+    In the order of the alphabet: of two unions of the same types typing keeps the order of whichever it met first.
+    """
+    return " or ".join(sorted(set(kinds), key=lambda word: (word == "null", word)))
 
 
 def meanings(documented: Any) -> dict[str, str]:

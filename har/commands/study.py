@@ -28,7 +28,7 @@ har study configs/studies/bn-placement.yaml --dry-run       the runs, their stat
 har study configs/studies/bn-placement.yaml --data hapt     on another data set
 har study configs/studies/bn-placement.yaml --data hapt --folds kfold --fold-count 10   in ten folds of three subjects
 har study configs/studies/bn-placement.yaml --set trainer.accelerator=cuda    on a GPU, many runs at a time
-har study configs/studies/bn-placement.yaml --short --set trainer.max_steps=60 --runs /tmp/quick
+har study configs/studies/bn-placement.yaml --short --set trainer.max_steps=100 --runs /tmp/quick
 """
 
 _WORKERS_OF_A_GPU = 4
@@ -132,7 +132,7 @@ def _overrides(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise UsageError(f"--set {setting!r} is not KEY=VALUE.", "For example --set trainer.max_steps=60")
+            raise UsageError(f"--set {setting!r} is not KEY=VALUE.", "For example --set trainer.max_steps=100")
         if key in overrides:
             raise UsageError(f"--set {key} is given twice.", "Give each key once.")
         overrides[key] = parse_yaml(text, f"--set {setting}")
