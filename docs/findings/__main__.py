@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from docs.findings import tables
-from docs.findings.collect import collect, studies_below
+from docs.findings.collect import collect, key_of, studies_below
 from docs.findings.expected import compare, comparison_table
 from docs.findings.insert import insert
 from har.errors import DataError, HarError
@@ -35,8 +35,7 @@ def check(roots: list[Path], into: Path) -> int:
     compared = []
     for folder in studies_below(roots):
         gathered = gather(folder)
-        key = (gathered.study["name"], gathered.study["data_set"])
-        own = [row for row in expected if (row["study"], row["data_set"]) == key]
+        own = [row for row in expected if (row["study"], row["data_set"]) == key_of(gathered)]
         compared += compare(own, gathered.runs)
     if not compared:
         raise DataError(

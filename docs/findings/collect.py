@@ -38,6 +38,14 @@ def is_finished(gathered: Gathered) -> bool:
     return {entry["folder"] for entry in gathered.study["runs"]} <= counted
 
 
+def key_of(gathered: Gathered) -> tuple[str, str]:
+    """Return the names of a study and its data set; with other activities than all of them their number is added."""
+    study = gathered.study
+    chosen = study["protocol"].get("activities") or study["protocol"].get("null") == "unlabelled"
+    data_set = f"{study['data_set']}-{len(gathered.activities)}" if chosen else str(study["data_set"])
+    return str(study["name"]), data_set
+
+
 def collect(roots: Iterable[Path], out: Path) -> list[str]:
     """Read every finished study and write what is known of it; other studies' rows stay as they are.
 
@@ -59,7 +67,7 @@ def collect(roots: Iterable[Path], out: Path) -> list[str]:
     places: dict[tuple[str, str], list[tuple[Path, Gathered]]] = {}
     for folder in studies_below(roots):
         gathered = gather(folder, DEFAULT_POLICY)
-        key = (str(gathered.study["name"]), str(gathered.study["data_set"]))
+        key = key_of(gathered)
         if is_finished(gathered):
             places.setdefault(key, []).append((folder, gathered))
         else:

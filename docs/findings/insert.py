@@ -9,7 +9,8 @@ from jinja2 import Environment, StrictUndefined
 from docs.findings import layers, words
 from docs.findings.found import Results
 from docs.findings.pictures import picture
-from docs.findings.readme import show
+from docs.findings.readme import put_between_marks, show
+from docs.findings.recommended import STUDY, scores_and_verdicts
 from har.evaluation.contrast import ALPHA, POWER, ROPE
 from har.evaluation.numbers import number
 from har.files import write_text
@@ -21,7 +22,8 @@ _PREFIX = "findings-"
 def insert(into: Path) -> list[Path]:
     """Write `findings.md` and its figures from the results that lie beside it; figures that are no more are removed.
 
-    Where a README lies above the folder, the table of the main study is put into it.
+    Where a README lies above the folder, the table of the main study is put into it; where ``learners.md`` lies in it,
+    the scores of the recommended learner.
 
     Args:
         into: The folder with ``results``.
@@ -40,9 +42,11 @@ def insert(into: Path) -> list[Path]:
     for name, svg in drawn.items():
         write_text(images / name, svg)
     write_text(into / "findings.md", text)
-    readme = into.parent / "README.md"
+    readme, learners = into.parent / "README.md", into / "learners.md"
     if readme.is_file():
         show(readme, Results(into / "results"))
+    if learners.is_file() and (results := Results(into / "results")).of(STUDY):
+        put_between_marks(learners, scores_and_verdicts(results))
     return [into / "findings.md", *(images / name for name in drawn)]
 
 

@@ -29,13 +29,26 @@ def show(path: Path, results: Results) -> None:
         DataError: The README lacks a mark, or the study is not there on SPAR.
     """
     found = next((one for one in results.of("bn-placement") if one.info["data_set"] == "spar"), None)
+    if found is None:
+        raise DataError(f"{path} cannot be filled.", "It needs the study bn-placement on SPAR: collect it.")
+    put_between_marks(path, first_repeat(found))
+
+
+def put_between_marks(path: Path, made: str) -> None:
+    """Replace what stands between the two marks of a page.
+
+    Args:
+        path: The page.
+        made: The Markdown that belongs there.
+
+    Raises:
+        DataError: The page lacks a mark.
+    """
     text = path.read_text(encoding="utf-8")
-    if found is None or BEGIN not in text or END not in text:
-        raise DataError(
-            f"{path} cannot be filled.", f"It needs {BEGIN.strip()!r}, {END.strip()!r} and the study on SPAR."
-        )
+    if BEGIN not in text or END not in text.split(BEGIN, 1)[-1]:
+        raise DataError(f"{path} cannot be filled.", f"It needs the lines {BEGIN.strip()!r} and {END.strip()!r}.")
     before, rest = text.split(BEGIN, 1)
-    write_text(path, f"{before}{BEGIN}\n{first_repeat(found)}\n{END}{rest.split(END, 1)[1]}")
+    write_text(path, f"{before}{BEGIN}\n{made}\n{END}{rest.split(END, 1)[1]}")
 
 
 def first_repeat(found: Found) -> str:

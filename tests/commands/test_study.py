@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -219,7 +220,11 @@ def test_ctrl_c_is_exit_code_130_and_one_line_that_says_what_is_kept(two_folds, 
     while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:  # where the signal is ignored, as below a job in the background, nothing else would end it
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert err.splitlines()[-1] == (
         "har: interrupted; 0 of 4 runs are done and kept, the same command goes on from there."

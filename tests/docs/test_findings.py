@@ -19,7 +19,8 @@ from docs.findings.collect import collect
 from docs.findings.found import Results
 from docs.findings.insert import TEMPLATE, render
 from docs.findings.layers import explanations, probes_table
-from docs.findings.readme import first_repeat, show
+from docs.findings.readme import BEGIN, END, first_repeat, show
+from docs.findings.recommended import scores_and_verdicts
 from docs.findings.words import answer
 from har.evaluation import contrast
 from har.evaluation.arms import arm
@@ -366,3 +367,29 @@ def test_collected_study_json_has_no_paths_of_a_machine():
     for path in RESULTS.iterdir():
         assert not re.search(r"(^|[\s,\"])/(home|tmp|work|root)/", path.read_text(encoding="utf-8")), path.name
     assert json.loads(json.dumps(sorted(tables.COLUMNS))) == sorted(path.stem for path in RESULTS.iterdir())
+
+
+def test_a_study_of_some_activities_is_kept_apart_and_its_scores_go_between_the_marks_of_the_learners(tmp_path):
+    study = write_study(tmp_path / "runs" / "recommended" / "fake", FakeStudy(name="recommended", data_set="fake"))
+    record = json.loads((study / "study.json").read_text(encoding="utf-8"))
+    record["protocol"]["null"] = "unlabelled"
+    (study / "study.json").write_text(json.dumps(record), encoding="utf-8")
+    _write(tmp_path / "runs")
+    collect([tmp_path / "runs"], tmp_path / "docs" / "results")
+    (found,) = Results(tmp_path / "docs" / "results").of("recommended")
+    assert found.info["data_set"] == f"fake-{len(found.info['activities'].split('; '))}"
+    page = tmp_path / "docs" / "learners.md"
+    page.write_text(f"before\n{BEGIN}stale\n{END}behind\n", encoding="utf-8")
+    assert main(["--into", str(tmp_path / "docs"), "insert"]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("behind\n")
+    assert "stale" not in text
+    made = scores_and_verdicts(Results(tmp_path / "docs" / "results"))
+    assert made in text
+    for row in found.rows[tables.VARIANTS]:
+        assert f"{row['accuracy']:.3f}" in made
+        assert f"{np.mean(list(found.scores(row['variant']).values())):.3f}" in made
+    assert all(row["sentence"] in made for row in found.contrasts)
+    page.write_text("no marks\n", encoding="utf-8")
+    assert main(["--into", str(tmp_path / "docs"), "insert"]) == 3
