@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import functools
+import gc
 import importlib
 import json
 import os
@@ -48,6 +49,9 @@ def main() -> None:
             _work(find, sys.argv[1], tasks[0], replies_to)
         else:
             _work_together(find, sys.argv[2], parcel, replies_to)
+        # A run leaves circles behind (trainer and module know each other) that hold the store's maps and its tensors;
+        # Python would let dozens of runs pass before it looked for them.
+        gc.collect()
 
 
 def _work(find: Callable[[str], Runner], name: str, task: dict[str, Any], reply: Reply) -> None:

@@ -97,7 +97,7 @@ def test_fewer_sub_sequences_than_words_are_one_error_with_numbers() -> None:
     still = moving(30)
     still[:, :, 1] = 3.0
     network = Codebook(words=6, length=5).build(2, 20, NONE)
-    with pytest.raises(UsageError, match=r"1 different sub-sequences of channel 1 .* fewer than the 6 words"):
+    with pytest.raises(UsageError, match=r"1 different sub-sequence of channel 1 .* fewer than the 6 words"):
         network.fit(Few(still), 0)
     with pytest.raises(UsageError, match="16 different sub-sequences of all channels together"):
         fitted(words=17, windows=1, joint=True)

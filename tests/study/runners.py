@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,25 @@ def _diverge(config: dict[str, Any]) -> None:
     raise DivergenceError("training diverged: the validation loss is not finite at step 5.", "Lower the learning rate.")
 
 
+class _Circle:
+    """Holds itself, as a trainer and its module hold each other."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+_LEFT: list[weakref.ref[_Circle]] = []
+
+
+def _circle(config: dict[str, Any]) -> None:
+    """Leave a circle behind; refuse to work where an earlier one is still there."""
+    if any(circle() is not None for circle in _LEFT):
+        raise UsageError("what an earlier run left is still in memory.", "Collect it.")
+    _LEFT.append(weakref.ref(_Circle()))
+
+
 _ACTS = {
+    "circle": _circle,
     "diverge": _diverge,
     "nothing": _nothing,
     "print": _print,

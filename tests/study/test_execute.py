@@ -97,6 +97,11 @@ def test_a_worker_is_replaced_after_so_many_runs(tmp_path, monkeypatch):
     assert (pids[0], pids[2], len(set(pids))) == (pids[1], pids[3], 3)
 
 
+def test_nothing_of_a_run_is_left_in_the_memory_of_its_worker(tmp_path):
+    outcomes = run_all(tmp_path, tasks_of(tmp_path, *["circle"] * 3))
+    assert [outcome.error for outcome in outcomes.values()] == [None] * 3
+
+
 def test_runs_start_in_the_order_given(tmp_path):
     ended = []
     tasks = tasks_of(tmp_path, *["nothing"] * 6)
