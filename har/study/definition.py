@@ -294,7 +294,7 @@ class _Reading:
         if not isinstance(given, list) or ("short" in self.value and not given):
             self.problems.append(f"short is {given!r}; it must be a list of variants such as [input, every].")
             return ()
-        strangers = [name for name in given if name not in variants]
+        strangers = [name for name in given if not isinstance(name, str) or name not in variants]
         self.problems.extend(f"short: no variant is named {name!r}. {candidates(name, variants)}" for name in strangers)
         if len(set(map(str, given))) < len(given):
             self.problems.append(f"short {given!r} names a variant twice.")

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _FILES = ("signal.npy", "label.npy", "recordings.parquet")
+# What reading a damaged store may raise; a TokenError where numpy reads the head of an array as Python.
+_UNREADABLE = (
+    *(KeyError, TypeError, AttributeError, ValueError, OSError, EOFError, tokenize.TokenError),
+    pa.ArrowException,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +112,7 @@ class Store:
                 manifest=manifest,
                 sha256=digest,
             )
-        except (KeyError, TypeError, AttributeError, ValueError, OSError, EOFError, pa.ArrowException) as error:
+        except _UNREADABLE as error:
             raise _damaged(folder, f"cannot be read ({type(error).__name__}: {error})") from error
         rows = int(store.recordings["stop"].iloc[-1])
         if store.signal_TC.shape != (rows, len(store.channels)) or store.label_T.shape != (rows,):

@@ -34,6 +34,7 @@ BAD = {
         lines("1,2,3,4,walk", header="ax,ay,ay,az,activity"),
         "more than one column 'ay'.*Give its number",
     ),
+    "a carriage return within a line": (b"ax,ay,az,activity\n1\r,2,3,walk\n", r"a\.csv"),
     "an unknown code": (
         lines("1,2,3,walk", "1,2,3,run"),
         "line 3: activity code 'run' is not in the card.*Known: sit, walk",

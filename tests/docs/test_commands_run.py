@@ -71,6 +71,8 @@ def reason_not_to(command: Command, words: list[str]) -> str:
         return f"needs {missing[0]}"
     if "download" in options and options.download:
         return "downloads"
+    if getattr(options, "resume", None):
+        return "needs a run that was cut off"
     if words[1] == "evaluate" and not all(map(is_result, options.paths)):
         return "needs studies of several data sets"
     lacking = [name for name in data_of(words, options) if not is_here(name)]

@@ -132,6 +132,7 @@ def test_a_missing_key_is_named(tmp_path, key):
         ({"short": []}, "short is []"),
         ({"short": "every"}, "short is 'every'"),
         ({"short": ["input", "evry"]}, "no variant is named 'evry'. Did you mean 'every'?"),
+        ({"short": [{"input": 1}, "every"]}, "no variant is named {'input': 1}"),
         ({"short": ["input", "every", "every"]}, "names a variant twice"),
         ({"short": ["every"]}, "both variants of the primary contrast"),
         ({"data_sets": ["hapt"]}, "data_sets must hold data sets"),

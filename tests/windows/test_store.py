@@ -135,7 +135,19 @@ def _garble(folder):
     path.write_bytes(b"x" * path.stat().st_size)
 
 
+def _behead(text):
+    """Return what puts `text` into the head of the labels' file, which numpy reads as Python."""
+
+    def damage(folder):
+        path = folder / "label.npy"
+        content = path.read_bytes()
+        path.write_bytes(content[:10] + text + content[10 + len(text) :])
+
+    return damage
+
+
 DAMAGE = {
+    "cannot be read (TokenError": _behead(b"((("),
     "signal.npy has 150 bytes instead of 176": _truncate("signal.npy", 150),
     "label.npy has 0 bytes": _truncate("label.npy", 0),
     "recordings.parquet has 9 bytes": _truncate("recordings.parquet", 9),
