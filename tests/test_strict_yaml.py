@@ -67,3 +67,8 @@ def test_aliases_that_stand_for_more_than_memory_holds_are_refused_at_once():
     with pytest.raises(UsageError, match="aliases stand for more than"):
         parse_yaml("\n".join(lines), "here")
     assert parse_yaml("a: &a [1, 2]\nb: [*a, *a]", "here")["b"] == [[1, 2], [1, 2]]
+
+
+def test_a_mapping_is_no_key():
+    with pytest.raises(UsageError, match=r"line 1.* a mapping or a list stands where a key belongs"):
+        parse_yaml("? {a: 1}\n: 2\n", "a.yaml")

@@ -131,7 +131,7 @@ class Store:
             DataError: One of them was changed after it was written.
         """
         for name, entry in self.manifest["files"].items():
-            if sha256_of_file(self.folder / name) != entry["sha256"]:
+            if sha256_of_file(self.folder / name) != entry.get("sha256"):
                 raise _damaged(self.folder, f"holds a {name} that was changed after it was written")
 
 

@@ -188,3 +188,11 @@ def test_a_split_of_a_card_without_subjects_names_those_of_the_source(tmp_path, 
         write_store(tmp_path / "bad", dataclasses.replace(card, splits={"mine": bad}), iter(recordings))
     assert "10" in caught.value.hint
     assert not (tmp_path / "bad" / "manifest.json").exists()
+
+
+def test_a_file_without_a_hash_in_the_manifest_is_no_verified_one(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"]["label.npy"]["sha256"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"label\.npy"):
+        Store.open(folder).verify()
