@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # In a container, root may have neither a sandbox nor shared memory to speak of; the pages are our own.
@@ -31,3 +31,10 @@ def browser() -> Iterator[Browser]:
             yield started
         finally:
             started.close()
+
+
+def note(page: Page, said: list[str]) -> None:
+    """Have what a page says on its console, what goes wrong in it and what it asks for put into a list."""
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.append(request.url))

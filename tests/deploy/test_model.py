@@ -18,11 +18,6 @@ from har.windows.segment import every_window, gather
 
 
 @pytest.fixture(scope="module")
-def model(run):
-    return har.load(run)
-
-
-@pytest.fixture(scope="module")
 def recording(spar):
     """The longest recording of SPAR, m/s² and rad/s."""
     row = spar.recordings.iloc[(spar.recordings["stop"] - spar.recordings["start"]).argmax()]

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-import har
 from har.datasets.card import Channel
 from har.datasets.recipe import Gravity
 from har.deploy import serve
@@ -23,11 +22,6 @@ from har.deploy.serve import MOST_CONNECTIONS, PhoneServer, page
 from har.deploy.serve_session import LONGEST, MOST_MESSAGES, MOST_SAMPLES, Pace, Session, Wish, phone_columns
 from har.errors import HarError, UsageError
 from tests.deploy.serving import asked, page_of, rows_of, serving
-
-
-@pytest.fixture(scope="module")
-def model(run):
-    return har.load(run)
 
 
 @pytest.fixture(scope="module")

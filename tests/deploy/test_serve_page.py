@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-import har
-from tests.browser import browser, chromium
+from tests.browser import browser, chromium, note
 from tests.deploy.serving import rows_of, serving
 
 # What a phone's browser does fifty times a second, done forty times as fast, with the times of the recording.
@@ -36,11 +35,6 @@ def chrome():
 
 
 @pytest.fixture(scope="module")
-def model(run):
-    return har.load(run)
-
-
-@pytest.fixture(scope="module")
 def recording(spar):
     """Half a minute in which three recordings of different subjects follow one another."""
     starts = spar.recordings.groupby("subject")["start"].first().tolist()
@@ -58,9 +52,7 @@ def show(chrome, model):
             contexts.append(context)
             context.set_default_timeout(8000)
             page = context.new_page()
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("request", lambda request: said.append(request.url))
+            note(page, said)
             page.add_init_script(script)
             page.goto(f"http://{host}/")
             assert said.pop(0) == f"http://{host}/"

@@ -48,11 +48,6 @@ def compare(steps, frame, offset_s=0.0):
     assert (activities == frame["activity"])[sure].all()
 
 
-@pytest.fixture(scope="module")
-def model(run):
-    return har.load(run)
-
-
 def test_at_the_models_rate_a_stream_of_real_recordings_is_the_offline_prediction(model, spar):
     for signal_TC in signals(spar, 2):
         for size in (1, 37):

@@ -9,7 +9,7 @@ import pytest
 
 from har.commands.evaluate import main as evaluate
 from har.evaluation.report import write_figure, write_report
-from tests.browser import browser, chromium
+from tests.browser import browser, chromium, note
 from tests.fakes.study import FakeStudy, write_study
 
 # Chromium lets a page save ten files in a row and then no more for a while.
@@ -57,9 +57,7 @@ def show(chrome):
         contexts.append(context)
         context.set_default_timeout(5000)
         page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url))
+        note(page, said)
         page.add_init_script(KEEP_WHAT_IS_SAVED)
         page.goto(path.as_uri())
         assert said.pop(0) == path.as_uri()
