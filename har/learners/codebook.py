@@ -156,12 +156,18 @@ class CodebookFeatures(FittedFeatures):
         return [torch.cat(chosen).numpy() for chosen in of_book]
 
     def _require_enough(self, x_QV: npt.NDArray[np.float32], book: int) -> None:
-        """Refuse fewer different sub-sequences than words."""
+        """Refuse fewer different sub-sequences than words, and as many where their distance to a word is to be σ."""
         different = len(np.unique(x_QV, axis=0))
+        where = "all channels together" if self.settings.joint else f"channel {book} (counted from 0)"
         if different < self.settings.words:
-            where = "all channels together" if self.settings.joint else f"channel {book} (counted from 0)"
             raise UsageError(
                 f"the training windows have {different} different sub-sequence{'s' * (different > 1)} of {where}, "
                 f"fewer than the {self.settings.words} words of the codebook.",
                 "Use fewer words, more training windows, or a data set without constant channels.",
+            )
+        if different == self.settings.words and self.settings.assignment == "soft" and self.settings.sigma is None:
+            raise UsageError(
+                f"the codebook has a word for each of the {different} different sub-sequences of {where} that it is "
+                "fitted on, so their distance to the nearest word, which is to be its sigma, is 0.",
+                "Use fewer words, a larger fitted_on, or give sigma.",
             )

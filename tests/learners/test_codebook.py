@@ -87,7 +87,7 @@ def test_words_are_a_function_of_the_seed() -> None:
 def test_what_is_drawn_is_a_sub_sequence_of_a_window() -> None:
     """One word of one drawn sub-sequence is that sub-sequence, in the windows' own units, for any seed."""
     for seed in range(3):
-        network = fitted(seed, words=1, fitted_on=1)
+        network = fitted(seed, words=1, fitted_on=1, assignment="hard")
         for channel in range(2):
             real = np.concatenate([sequences(x_TC, False, 1)[channel] for x_TC in moving(30).numpy()])
             assert np.abs(real - network.words[channel, 0].numpy()).max(1).min() < 1e-4
@@ -101,6 +101,13 @@ def test_fewer_sub_sequences_than_words_are_one_error_with_numbers() -> None:
         network.fit(Few(still), 0)
     with pytest.raises(UsageError, match="16 different sub-sequences of all channels together"):
         fitted(words=17, windows=1, joint=True)
+
+
+def test_a_word_for_every_sub_sequence_leaves_no_sigma_and_is_refused_where_one_is_wanted() -> None:
+    with pytest.raises(UsageError, match=r"a word for each of the 6 different .* channel 0 .* sigma, is 0"):
+        fitted(fitted_on=6)
+    given, hard = fitted(fitted_on=6, sigma=0.5), fitted(fitted_on=6, assignment="hard")
+    assert all(bool(network(moving(4)).isfinite().all()) for network in (given, hard))
 
 
 @pytest.mark.parametrize(
