@@ -12,6 +12,7 @@ import functools
 import importlib
 import itertools
 import logging
+import math
 import re
 import typing
 import warnings
@@ -209,7 +210,18 @@ def complete(arguments: list[str]) -> dict[str, Any]:
         raise UsageError(f"threads {config['threads']} is not a positive number.", "1 is the default.")
     config["probes"] = _probes(config["probes"])
     parts(config)  # a value that the classes refuse is refused now, not when the run has started
+    _require_finite(config)
     return config
+
+
+def _require_finite(value: Any, key: str = "") -> None:
+    """Refuse infinity and what is no number, which a record cannot hold, wherever a setting has them."""
+    if isinstance(value, (dict, list, tuple)):
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, one in inside:
+            _require_finite(one, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{key} is {value}, which is no finite number.", "All settings: har fit --help=all")
 
 
 def _probes(given: bool | dict[str, int] | None) -> dict[str, int] | None:

@@ -170,8 +170,20 @@ def test_full_help_names_settings_of_module_data_and_trainer() -> None:
         ({"model.learning_rate": None}, "model.learning_rate: Expected a <class 'float'>"),
         ({"model.norm": 3}, "model.norm"),
         ({"model.learner": {"class_path": "har.learners.cnn.CNN", "init_args": {"pool": None}}}, "pool holds nothing"),
+        ({"model.weight_decay": ".inf"}, "model.weight_decay is inf"),
+        (
+            {"model.head.kind": "linear_svm", "model.head.options": {"c": [1.0, float("inf")]}},
+            "model.head.options.c.1 is inf",
+        ),
     ],
-    ids=["nothing for a whole number", "nothing for a number", "a number for a section", "nothing for an argument"],
+    ids=[
+        "nothing for a whole number",
+        "nothing for a number",
+        "a number for a section",
+        "nothing for an argument",
+        "infinity",
+        "infinity in a list of options",
+    ],
 )
 def test_a_value_that_parsing_would_let_pass_is_refused(override: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
