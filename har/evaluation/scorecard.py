@@ -112,7 +112,10 @@ def inferences_table(scores: dict[str, Any], others: dict[str, dict[str, Any]]) 
         uses = "unlabelled" if is_transductive(arm("", name)) else "none"
         uses = "labelled" if kind_of(arm("", name)) == PERSONAL else uses
         rows.append([name, uses, *(found[key] for key in ("macro_f1", "weighted_f1", "accuracy")), difference])
-    note = "The same weights, with other statistics in their batch norms or another device at use (docs/norms.md)."
+    note = (
+        "The same weights, with other statistics in their batch norms (docs/norms.md), another device at use or a "
+        "personal head (docs/other-people.md), or decisions smoothed over neighbouring windows (docs/smoothing.md)."
+    )
     return Table("inferences", "Inferences", columns, rows, note)
 
 

@@ -242,6 +242,8 @@ def test_a_run_is_shown_under_each_of_its_inferences_with_the_transductive_ones_
         scores = json.loads((run / f"scores{name}.json").read_text())
         assert cells[2] == f"{scores['macro_f1']:.3f}"
     assert "The same weights" in text
+    for page in ("norms.md", "other-people.md", "smoothing.md"):  # whatever an inference may be
+        assert f"docs/{page}" in text
 
 
 def test_json_holds_the_other_inferences_beside_the_scores(inferred, tmp_path, capsys):
