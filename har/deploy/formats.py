@@ -147,8 +147,9 @@ def _reader(calibration_NTC: NDArray[np.float32]) -> Any:
         """Batches, one after the other."""
 
         def __init__(self) -> None:
-            firsts = range(0, len(calibration_NTC), _CALIBRATION_BATCH)
-            self._batches = iter({_INPUT: calibration_NTC[i : i + _CALIBRATION_BATCH]} for i in firsts)
+            size = min(_CALIBRATION_BATCH, len(calibration_NTC))
+            whole = len(calibration_NTC) - len(calibration_NTC) % size  # onnxruntime cannot add up unequal batches
+            self._batches = iter({_INPUT: calibration_NTC[i : i + size]} for i in range(0, whole, size))
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             """Return the next batch, None behind the last."""

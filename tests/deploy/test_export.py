@@ -15,7 +15,7 @@ import har
 from har.__main__ import main
 from har.deploy import export as exporting
 from har.deploy.export import LIMIT, export
-from har.deploy.formats import exported, save_onnx
+from har.deploy.formats import exported, save_int8, save_onnx
 from har.deploy.networks import classifier_of, open_network
 from har.errors import DataError, RunError, UsageError
 from har.learners.heads import Head
@@ -61,6 +61,15 @@ def test_every_file_gives_the_checkpoints_probabilities_for_any_number_of_window
     sizes = {name: cost["bytes"] for name, cost in content["cost"].items() if name.startswith("model")}
     assert sizes == {name: (shipped.folder / name).stat().st_size for name in sizes}
     assert all(cost["single_ms"] > 0 for cost in content["cost"].values())
+
+
+@pytest.mark.parametrize("windows", [1, 70])
+def test_any_number_of_windows_gives_the_ranges_of_8_bits(shipped, tmp_path, windows):
+    facts, _ = open_network(shipped.folder.parent)
+    x_NTC = np.random.default_rng(windows).normal(0, 5, (windows, 100, 6)).astype(np.float32)
+    assert save_int8(shipped.folder / "model.onnx", facts, tmp_path / "int8.onnx", x_NTC) == "static"
+    probability_NK = open_network(tmp_path / "int8.onnx")[1](x_NTC)
+    np.testing.assert_allclose(probability_NK, open_network(shipped.folder / "model.onnx")[1](x_NTC), atol=0.2)
 
 
 def test_the_facts_inside_are_the_runs_and_norms_are_folded(shipped, spar):
