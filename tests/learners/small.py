@@ -31,7 +31,13 @@ SETTINGS: dict[type[Learner], dict[str, object]] = {
     LSTM: {"units": [4, 6], "dense": [8]},
     Hybrid: {"filters": [4], "kernels": [5], "pool": [2], "units": [6, 4], "dense": [8]},
     DeepConvLSTM: {"filters": [4, 6], "kernel": 3, "units": [6], "dropout": 0.0},
-    ResidualCNN: {"filters": 4, "kernel": 3, "dilation": [2, 1], "pool": [2, 1, 1]},
+    ResidualCNN: {
+        "filters": 4,
+        "kernel": 3,
+        "dilation": [2, 1],
+        "pool": [2, 1, 1],
+        "views": ["compressed", "standardised"],
+    },
     Autoencoder: {"code": 8},
 }
 PLANS = [NormPlan("batch", placement, order) for placement in (*PLACEMENTS, [0, 2], [1]) for order in ORDERS]
