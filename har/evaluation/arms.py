@@ -67,12 +67,18 @@ def is_transductive(name: str) -> bool:
     return re.split("[-+]", parts_of(name)[1])[0] == _TARGET
 
 
-def remark(name: str) -> str:
-    """Return a sentence that says what an arm does that others do not; "" where it is inductive."""
+def remark(*names: str) -> str:
+    """Return a sentence for each thing that one of some arms does and others do not; "" where all are inductive."""
     remarks = {
         CHANGED: "The device is changed at use.",
         PERSONAL: "It is personalised: labelled windows of the test subject are used, which nothing is scored on.",
     }
-    adapted = "It is transductive: unlabelled windows of the test subject are used." if is_transductive(name) else ""
-    smoothed = "Decisions are smoothed over neighbouring windows." if smoothing_of(parts_of(name)[1])[1] else ""
-    return " ".join(filter(None, (adapted, remarks.get(kind_of(name)), smoothed)))
+    sentences: list[str | None] = []
+    for name in names:
+        smoothed = smoothing_of(parts_of(name)[1])[1]
+        sentences += [
+            "It is transductive: unlabelled windows of the test subject are used." if is_transductive(name) else None,
+            remarks.get(kind_of(name)),
+            "Decisions are smoothed over neighbouring windows." if smoothed else None,
+        ]
+    return " ".join(dict.fromkeys(filter(None, sentences)))

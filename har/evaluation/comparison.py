@@ -204,8 +204,7 @@ def _conclude(found: dict[str, Any], p_holm: float, smallest: float, contrasts: 
         found["detectable"] = contrast.minimum_detectable_effect(result.sd, result.subjects, contrasts)
     found["verdict"] = contrast.verdict(result.mean, result.interval, p_holm, smallest)
     found["sentence"] = contrast.sentence(found["a"], found["b"], result, p_holm, smallest, contrasts)
-    remarks = dict.fromkeys(filter(None, (remark(found["a"]), remark(found["b"]))))
-    found["sentence"] = " ".join([found["sentence"], *remarks])
+    found["sentence"] = " ".join(filter(None, (found["sentence"], remark(found["a"], found["b"]))))
 
 
 def _variant(gathered: Gathered, name: str, policy: str) -> dict[str, Any]:

@@ -56,6 +56,11 @@ def test_every_arm_is_of_one_kind_and_says_what_sets_it_apart(inference, kind):
     assert ("transductive" in remark(name)) == inference.startswith("target")
 
 
+def test_of_two_arms_each_thing_is_said_once() -> None:
+    said = remark("plain@target+turned-30", "plain@turned-30")
+    assert said.count("changed at use") == said.count("transductive") == 1
+
+
 @pytest.mark.parametrize(
     "name", ["turned-0", "turned-181", "turned-w30", "running+turned-30", "without-", "turned-30+target"]
 )
