@@ -248,12 +248,22 @@ def _add_products(product_MM: npt.NDArray[np.float64], x_MB: npt.NDArray[np.floa
 def _solved(
     product_MM: npt.NDArray[np.float64], alpha: float, right_MK: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return (product + α)⁻¹ right, of a product whose lower triangle alone is there."""
+    """Return (product + α)⁻¹ right, of a product whose lower triangle alone is there.
+
+    Raises:
+        UsageError: When α is lost beside the product, whose rows depend on one another.
+    """
     import scipy.linalg
 
     regular_MM = product_MM.copy(order="F")
     regular_MM[np.diag_indices(len(regular_MM))] += alpha
-    factor = scipy.linalg.cho_factor(regular_MM, lower=True, overwrite_a=True, check_finite=False)
+    try:
+        factor = scipy.linalg.cho_factor(regular_MM, lower=True, overwrite_a=True, check_finite=False)
+    except scipy.linalg.LinAlgError:
+        raise UsageError(
+            f"head ridge: alpha {alpha:g} is too small for these features, which depend on one another.",
+            f"The smallest of the usual values is {min(DEFAULTS['ridge']['alpha']):g}.",
+        ) from None
     found: npt.NDArray[np.float64] = scipy.linalg.cho_solve(factor, right_MK, check_finite=False)
     return found
 

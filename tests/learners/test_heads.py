@@ -139,6 +139,14 @@ def test_impossible_options_are_refused(kind: str, options: dict[str, Any], matc
         Head(kind, options)
 
 
+def test_an_alpha_that_is_lost_beside_dependent_features_is_refused() -> None:
+    """Windows of two kinds: products of exactly ±64, whose Cholesky decomposition has a pivot of exactly 0."""
+    sign_N = np.tile([1.0, -1.0], 10)
+    material = Material(np.repeat(sign_N[:, None], 64, axis=1).astype(np.float32), (sign_N > 0).astype(np.int64), 2)
+    with pytest.raises(UsageError, match="alpha 1e-20 is too small"):
+        list(Head("ridge", {"alpha": [1e-20], "standardise": False}).candidates(material, 0))
+
+
 def test_heads_stand_only_behind_features_that_they_can_be_fitted_on() -> None:
     with pytest.raises(UsageError, match="HandCrafted are fitted at once, so head softmax") as error:
         Head().require_behind(HandCrafted())
