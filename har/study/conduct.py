@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from har.study.execute import Outcome, Task
 from har.study.executors import Executor, Work
-from har.study.lengths import ADDED_S, STEP_S, WINDOW_S, longest_first, seconds_by_variant, usual_s
+from har.study.lengths import ADDED_S, STEP_S, WINDOW_S, longest_first, seconds_by_variant, usual_seconds
 from har.study.plan import Plan
 from har.study.progress import Progress
 from har.study.record import check_folds, command_line, save_plan
@@ -87,17 +87,18 @@ def survey(plan: Plan) -> Survey:
 def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
     """Return the expected seconds of a run that is to be made, on average, and what that is based on."""
     pairs = list(zip(plan.work, found, strict=True))
-    left = [ADDED_S if state is State.LACKING else usual_s(run) for run, state in pairs if not state.is_settled]
+    usual = usual_seconds([run for run, state in pairs if state is State.DONE or not state.is_settled])
+    left = [ADDED_S if state is State.LACKING else usual[run.folder] for run, state in pairs if not state.is_settled]
     mean_s = sum(left) / len(left) if left else 0.0
     done = [run for run, state in pairs if state is State.DONE]
     records = [(run, read_record(run.folder) or {}) for run in done]
-    timed = [(float(record["seconds"]), usual_s(run)) for run, record in records if "seconds" in record]
+    timed = [(float(record["seconds"]), usual[run.folder]) for run, record in records if "seconds" in record]
     if timed:
-        slower = sum(seconds for seconds, _ in timed) / sum(usual for _, usual in timed)
-        return mean_s * slower, f"this study's {len(timed)} finished runs, by their steps and windows"
+        slower = sum(seconds for seconds, _ in timed) / sum(guess_s for _, guess_s in timed)
+        return mean_s * slower, f"this study's {len(timed)} finished runs, by steps, windows and multiply-adds"
     basis = (
         f"{STEP_S:g} s a step and {WINDOW_S:g} s a window in it, as measured with the default network and windows on "
-        "another machine; the first run that ends here tells better"
+        "another machine, others by their multiply-adds; the first run that ends here tells better"
     )
     return mean_s, basis
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from har.study.runs import PlannedRun
 from har.study.states import State, read_record
@@ -46,8 +47,7 @@ def longest_first(
     Returns:
         The same, much longer ones first.
     """
-    multiply_adds = _multiply_adds([run for run, _ in to_do])
-    guess_s = {run.folder: usual_s(run, multiply_adds[run.folder.as_posix()]) for run, _ in to_do}
+    guess_s = usual_seconds([run for run, _ in to_do])
     taken = [(known[run.variant], guess_s[run.folder]) for run, _ in to_do if run.variant in known]
     slower = sum(seconds for seconds, _ in taken) / sum(guess for _, guess in taken) if taken else 1.0
 
@@ -68,14 +68,18 @@ def seconds_by_variant(runs: Sequence[PlannedRun]) -> dict[str, float]:
     return {variant: sum(seconds) / len(seconds) for variant, seconds in found.items()}
 
 
-def _multiply_adds(runs: Sequence[PlannedRun]) -> dict[str, float]:
-    """Return the multiply-adds per window of each run's network, by its folder; the usual ones where all are alike."""
-    shapes = {run.folder.as_posix(): json.dumps([run.config["model"]["learner"], _window(run)]) for run in runs}
-    distinct = {shapes[run.folder.as_posix()]: run for run in runs}
-    if len(distinct) < 2:
-        return dict.fromkeys(shapes, _USUAL_MULTIPLY_ADDS)
-    counts = {shape: _count(run) for shape, run in distinct.items()}
-    return {folder: counts[shape] for folder, shape in shapes.items()}
+def usual_seconds(runs: Sequence[PlannedRun]) -> dict[Path, float]:
+    """Return the seconds of each run where the constants were measured, by its folder and by what its network computes.
+
+    Of learners that are fitted at once no steps are known, so they count as the usual network.
+
+    Args:
+        runs: The runs, on prepared data.
+    """
+    shapes = {run.folder: json.dumps([run.config["model"]["learner"], _window(run)]) for run in runs}
+    distinct = {shapes[run.folder]: run for run in runs}
+    multiply_adds = {shape: _count(run) for shape, run in distinct.items()}
+    return {run.folder: usual_s(run, multiply_adds[shapes[run.folder]]) for run in runs}
 
 
 def _window(run: PlannedRun) -> object:
@@ -84,7 +88,7 @@ def _window(run: PlannedRun) -> object:
 
 
 def _count(run: PlannedRun) -> float:
-    """Build a run's network and count."""
+    """Build a run's network and count its multiply-adds per window."""
     import torch  # heavy, as what follows
 
     from har.learners.cost import describe
@@ -93,6 +97,8 @@ def _count(run: PlannedRun) -> float:
     from har.windows.segment import samples_of
 
     module, data, _ = parts(run.config)
+    if module.learner.at_once:
+        return _USUAL_MULTIPLY_ADDS
     store = open_store(data.data_set, data.root)
     samples, channels = samples_of(data.spec.window_s, store.rate_hz), list(store.channels)
     recipe = {"samples": samples, "channels": channels, "activities": ["a", "b"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from har.files import write_json
 from har.study.definition import load_study
-from har.study.lengths import longest_first, seconds_by_variant, usual_s
+from har.study.lengths import longest_first, seconds_by_variant, usual_s, usual_seconds
 from har.study.plan import Options, Plan, make_plan
 from har.study.runs import PlannedRun
 from har.study.states import State
@@ -50,6 +51,28 @@ def test_what_was_measured_counts_more_than_what_is_computed(plan: Plan) -> None
         *["wide"] * 3,
     ]
     assert order(plan, {"every": 1.9, "none": 1.0}, ["none", "every"]) == ["none", "every"] * 3
+
+
+def test_networks_are_expected_to_take_as_long_as_they_compute_and_what_is_fitted_at_once_as_usual(plan: Plan) -> None:
+    run = plan.runs[0]
+    learners = {"narrow": [8, 8], "wide": [8, 512]}
+    runs = [_with(run, name, learner=_cnn(filters)) for name, filters in learners.items()]
+    runs.append(_with(run, "features", learner="har.learners.handcrafted.HandCrafted", head={"kind": "ridge"}))
+    found = {folder.name: seconds for folder, seconds in usual_seconds(runs).items()}
+    for name, (_, filters) in learners.items():
+        multiply_adds = 96 * 8 * 6 * 5 + 20 * filters * 8 * 5 + filters * 2
+        assert found[name] == pytest.approx(usual_s(run, multiply_adds))
+    assert found["features"] == usual_s(run)
+
+
+def _cnn(filters: list[int]) -> dict[str, Any]:
+    return {"class_path": LEARNER, "init_args": {"filters": filters, "kernel": 5, "pool": [4, 2]}}
+
+
+def _with(run: PlannedRun, name: str, **model: Any) -> PlannedRun:
+    norm = {**run.config["model"]["norm"], "placement": "none"}
+    config = {**run.config, "model": {**run.config["model"], "norm": norm, **model}}
+    return dataclasses.replace(run, folder=run.folder.parent / name, config=config)
 
 
 def test_runs_that_only_lack_predictions_come_last(plan: Plan) -> None:
