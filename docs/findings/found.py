@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -160,18 +160,20 @@ class Results:
 
     Args:
         folder: Where the CSV files lie.
+        without: Studies that are left out: those of another question.
 
     Raises:
         DataError: A file is damaged, or there is no study.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, without: Collection[str] = ()) -> None:
         rows = {name: tables.read(folder, name) for name in tables.COLUMNS}
         if not rows[tables.STUDIES]:
             raise DataError(f"{folder} has no studies.", "Make it: python -m docs.findings collect RUNS")
         self.studies = [
             Found(info, {name: [row for row in found if _key(row) == _key(info)] for name, found in rows.items()})
             for info in rows[tables.STUDIES]
+            if info["study"] not in without
         ]
         self._across: dict[str, list[dict[str, Any]]] = {}  # of each study, once it was asked for: a fit takes a while
 

@@ -57,7 +57,7 @@ def render(results: Path, template: str | None = None) -> tuple[str, dict[str, s
         results: Where the CSV files lie.
         template: The template's text; None for `TEMPLATE`.
     """
-    found = Results(results)
+    found = Results(results, without=(STUDY,))  # docs/learners.md shows it
     drawn: dict[str, str] = {}
 
     def figure(name: str, caption: str) -> str:

@@ -385,6 +385,7 @@ def test_a_study_of_some_activities_is_kept_apart_and_its_scores_go_between_the_
     assert text.startswith("before\n")
     assert text.endswith("behind\n")
     assert "stale" not in text
+    assert "recommended" not in (tmp_path / "docs" / "findings.md").read_text(encoding="utf-8")
     made = scores_and_verdicts(Results(tmp_path / "docs" / "results"))
     assert made in text
     for row in found.rows[tables.VARIANTS]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from docs.findings import tables
 from docs.findings.__main__ import DOCS
 from har.commands.study import _parser
+from har.datasets.registry import get_card
 from har.study.definition import load_study
 
 SCRIPT = DOCS.parent / "reproduce.sh"
@@ -33,6 +36,13 @@ def _run(tmp_path: Path, *arguments: str, fails: str = "nothing") -> tuple[int, 
     return done.returncode, log.read_text().splitlines(), done.stdout + done.stderr
 
 
+def _collected_as(options: argparse.Namespace) -> str:
+    """The name that a study's data set has in docs/results: with the number of its activities where they are chosen."""
+    chosen = yaml.safe_load("\n".join(text.replace("=", ": ", 1) for text in options.set)) or {}
+    activities = len(chosen.get("data.activities", get_card(options.data).activities))
+    return f"{options.data}-{activities + ('data.null' in chosen)}" if chosen else str(options.data)
+
+
 def test_it_prepares_runs_checks_and_makes_the_findings_of_all_that_is_published(tmp_path):
     code, called, _ = _run(tmp_path, "--sources", "/raw files", "--runs", str(tmp_path / "runs"), "--jobs", "2")
     assert code == 0
@@ -44,8 +54,9 @@ def test_it_prepares_runs_checks_and_makes_the_findings_of_all_that_is_published
     ]
     commands = [line.split()[3:] for line in called if line.startswith("-m har study ")]
     options = [_parser().parse_args(words) for words in commands]
-    of_study = [((load_study(Path(one.file)).name, one.data), one) for one in options]
-    made = {key: one for key, one in of_study if one.runs == str(tmp_path / "runs")}  # of several the last, the largest
+    of_study = [((load_study(Path(one.file)).name, _collected_as(one)), one) for one in options]
+    collected = [str(tmp_path / "runs"), str(tmp_path / "runs" / "six")]
+    made = {key: one for key, one in of_study if one.runs in collected}  # of several the last, the largest
     probed = {key for key, one in of_study if one.probes}
     assert [one.runs for one in options if one.probes][-1] == str(tmp_path / "runs" / "probed")
     published = tables.read(DOCS / "results", tables.STUDIES)
@@ -56,8 +67,8 @@ def test_it_prepares_runs_checks_and_makes_the_findings_of_all_that_is_published
         assert (one.repeats or 1) >= row["repeats"]
         assert not row["probed"] or (row["study"], row["data_set"]) in probed
     assert [line.split()[-2:] for line in called[1:] if "docs.findings" in line] == [
-        ["check", str(tmp_path / "runs")],
-        [str(tmp_path / "runs"), str(tmp_path / "runs" / "probed")],
+        collected,
+        [str(tmp_path / "runs" / "probed"), collected[1]],
         [str(tmp_path / "runs" / "docs"), "insert"],
     ]
 
