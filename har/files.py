@@ -28,6 +28,18 @@ def runs_root(root: str | Path | None = None) -> Path:
     return Path(root or os.environ.get("HAR_RUNS") or "runs")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: It is none, or its brackets are nested deeper than Python reads.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; rename it to `path` when the block ends without an error.

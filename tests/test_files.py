@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import har
 from har.files import (
     data_root,
+    parse_json,
     recover_folder,
     replacing,
     replacing_folder,
@@ -216,3 +219,17 @@ def test_killed_while_it_recovers_nothing_is_lost_or_half(tmp_path: Path, monkey
         if not died:
             break
     assert step > 1
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "{", b"\xff\xfe"])
+def test_what_is_no_json_is_a_value_error_however_deep_its_brackets_are(text):
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text)
+    assert parse_json('{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+
+
+def test_every_room_reads_json_in_the_one_way_that_ends_in_a_value_error():
+    read = re.compile(r"json\.loads?\((?!json\.dumps|lines?\b)")  # lines of a worker's own pipe are the project's own
+    rooms = Path(har.__file__).parent
+    found = [path.name for path in sorted(rooms.rglob("*.py")) if read.search(path.read_text(encoding="utf-8"))]
+    assert found == ["files.py"]

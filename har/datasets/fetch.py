@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import re
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from har.datasets.download import check_archive, download
 from har.datasets.recording import natural_order
 from har.datasets.registry import card_names
 from har.errors import DataError
-from har.files import data_root, recover_folder, sha256_of_file, was_cut_off, write_json
+from har.files import data_root, parse_json, recover_folder, sha256_of_file, was_cut_off, write_json
 
 _RECORD = ".archives.json"  # which archives a folder was unpacked from, by their hashes
 
@@ -199,7 +198,7 @@ def _check_record(card: Card, folder: Path) -> None:
     """Refuse a folder that was unpacked from other archives than the card states."""
     path = folder / _RECORD
     stated = {archive.sha256 for archive in card.source.archives if archive.sha256}
-    if path.is_file() and not stated <= set(json.loads(path.read_text("utf-8")).values()):
+    if path.is_file() and not stated <= set(parse_json(path.read_text("utf-8")).values()):
         raise DataError(
             f"source of {card.name}: {folder} was unpacked from another archive than the card states.",
             f"Remove {folder} and run the command again.",

@@ -12,7 +12,7 @@ from har import __version__
 from har.datasets.card import Channel
 from har.datasets.recipe import Gravity, Recipe
 from har.errors import DataError, UsageError
-from har.files import sha256_of_file
+from har.files import parse_json, sha256_of_file
 from har.training.stored import load_checkpoint, read_config, read_run
 from har.windows.channels import Channels
 
@@ -118,7 +118,7 @@ class Facts:
         if not text:
             raise DataError(f"{place} does not say what it must be fed.", "Use a model that har export wrote.")
         try:
-            value = json.loads(text)
+            value = parse_json(text)
             version = value["format"]
             facts = cls(**value) if version == FORMAT else None
             if facts is not None:

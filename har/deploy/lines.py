@@ -10,7 +10,6 @@ skipped and counted; a hundred of them in a row, or a header without the model's
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from har.datasets.card import Channel
 from har.deploy.signals import stated
 from har.errors import DataError, unknown
+from har.files import parse_json
 
 LONGEST = 1 << 16  # bytes of a line; a hundred channels take 2 kB
 MOST_BAD = 100  # lines in a row
@@ -143,8 +143,8 @@ class SampleLines:
     def _of_object(self, text: str) -> list[float]:
         """Return the values of a JSON object; raise `ValueError` with the reason where there are none."""
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = parse_json(text)
+        except ValueError:
             raise ValueError("it is no JSON") from None
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")

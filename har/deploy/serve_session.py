@@ -15,7 +15,6 @@ C = channels of the model, T = samples.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -29,6 +28,7 @@ from har.deploy.signals import stated
 from har.deploy.smoothing import Smoothing
 from har.deploy.stream import ActivityStream, Step
 from har.errors import DataError, UsageError
+from har.files import parse_json
 
 LONGEST = 1 << 16  # bytes of a message; a second of samples takes 6 kB
 MOST_SAMPLES = 500  # of a message: eight seconds at 60 Hz, for a phone whose network hesitated
@@ -170,8 +170,8 @@ class Session:
 def _object(text: str | bytes) -> dict[str, Any]:
     """Return a message as the object that it is."""
     try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
+        message = parse_json(text)
+    except ValueError:
         _refuse("it is no JSON")
     if not isinstance(message, dict):
         _refuse("it is no JSON object")

@@ -25,7 +25,7 @@ from har.evaluation.counts import Counts, count, natural
 from har.evaluation.kinds import LISTED, NAMES, RECORD, STUDY, Kind, misfit, misnamed
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.scores import read_run, scores_file, summary
-from har.files import write_json
+from har.files import parse_json, write_json
 
 _STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats", "folds", "protocol", "runs", "notes")
 _WRITE_AGAIN = "Write it again: har study FILE.yaml"
@@ -245,7 +245,7 @@ def _read_tuning(folder: Path, study: dict[str, Any]) -> tuple[dict[str, Any] | 
 def read_json(path: Path) -> Any:
     """Read a JSON file; a missing or damaged one is a `DataError`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path.name} is missing", f"Looked for {path}.") from None
     except (ValueError, OSError) as error:
@@ -333,7 +333,7 @@ def _read_entry(
 def _holds(path: Path, value: Any) -> bool:
     """Tell whether a JSON file is there and holds a value already."""
     try:
-        return bool(json.loads(path.read_text(encoding="utf-8")) == value)
+        return bool(parse_json(path.read_text(encoding="utf-8")) == value)
     except (OSError, ValueError):
         return False
 
@@ -343,7 +343,7 @@ def read_curve(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        points = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        points = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error})") from error
     if not all(isinstance(point, dict) and "step" in point for point in points):

@@ -19,7 +19,6 @@ series.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ import pandas as pd
 from har.errors import DataError, UsageError, unknown
 from har.evaluation.arms import CAUSAL, HMM, MAJORITY
 from har.evaluation.predictions import PROBABILITY, TIME_TOLERANCE_S, activities_of, codes_of
+from har.files import parse_json
 
 TRANSITIONS = Path("transitions.json")
 
@@ -79,7 +79,7 @@ def read_chain(folder: Path) -> Chain:
             "Make the run again, which writes it from the training labels; or smooth by majority5, which needs none.",
         )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         count_K, count_KK = np.array(found["windows"], float), np.array(found["transitions"], float)
         activities, step_s = [str(name) for name in found["activities"]], float(found["step_s"])
         K = len(activities)

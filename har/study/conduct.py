@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from har.files import parse_json
 from har.study.execute import Outcome, Task
 from har.study.executors import Executor, Work
 from har.study.lengths import ADDED_S, STEP_S, WINDOW_S, longest_first, seconds_by_variant, usual_seconds
@@ -223,7 +223,7 @@ def _task(plan: Plan, run: PlannedRun, state: State) -> Task:
 def _score(folder: Path) -> str:
     """Return a finished run's macro F1 in words."""
     try:
-        scores: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        scores: dict[str, Any] = parse_json((folder / "scores.json").read_text(encoding="utf-8"))
         return f"macro F1 {scores['macro_f1']:.3f}"
     except (OSError, ValueError, KeyError, TypeError):
         return "no score"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from har.errors import UsageError
-from har.files import write_json
+from har.files import parse_json, write_json
 from har.study.declared import Study, own_name
 from har.study.offsets import KEY as OFFSET
 from har.study.offsets import offset_notes
@@ -90,7 +90,7 @@ def of_data_set(plan: Plan) -> list[str]:
 def form_change(plan: Plan) -> list[str]:
     """Return a sentence where the report of a whole study gives way to that of its short form; runs are kept."""
     try:
-        before = json.loads((plan.folder / "study.json").read_text(encoding="utf-8")).get("form")
+        before = parse_json((plan.folder / "study.json").read_text(encoding="utf-8")).get("form")
     except (OSError, ValueError, AttributeError):
         return []
     if not plan.study.is_short or before != "whole":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import os
 import shutil
 import zipfile
@@ -17,6 +16,7 @@ from har.errors import DataError, UsageError
 from har.evaluation.predictions import predictions_file
 from har.evaluation.probes import PROBES
 from har.evaluation.scores import scores_file
+from har.files import parse_json
 from har.norms.inferences import RUNNING
 from har.study.runs import PlannedRun
 from har.windows.splits import Fold
@@ -158,7 +158,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / "run.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError:

@@ -6,7 +6,6 @@ and reports and never read back. A variant's own runs of a fold are planned as s
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from har.errors import DataError
+from har.files import parse_json
 from har.study.declared import OWN, own_name
 from har.study.plan import Plan
 from har.study.runs import PlannedRun, Trial, fill, run_seed
@@ -78,7 +78,7 @@ def _score(trial: Trial) -> float:
     path = trial.folder / "scores.json"
     try:
         everybody = [subject for part in ("train", "validation", "test") for subject in record["fold"][part]]
-        score = float(json.loads(path.read_text(encoding="utf-8"))["macro_f1_by_policy"]["present"])
+        score = float(parse_json(path.read_text(encoding="utf-8"))["macro_f1_by_policy"]["present"])
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path} or its run.json is damaged.", f"Delete {trial.folder}; it is made again.") from None
     require_apart(trial.outer, everybody, str(trial.folder))

@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.trainer.states import TrainerFn
 
-from har.files import write_text
+from har.files import parse_json, write_text
 from har.training.evaluations import MONITOR
 from har.training.module import HarModule
 
@@ -79,7 +79,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            lines.append(json.loads(text))
+            lines.append(parse_json(text))
         except json.JSONDecodeError:
             break
     return lines

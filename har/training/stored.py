@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from har.errors import DataError, UsageError
+from har.files import parse_json
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """
     path = _file_of(folder, "run.json")
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         record["status"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None

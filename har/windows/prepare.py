@@ -20,7 +20,7 @@ from har.datasets.readers import read
 from har.datasets.recipe import Recipe
 from har.datasets.registry import card_names
 from har.errors import DataError, UsageError, unknown
-from har.files import data_root, recover_folder, replacing_folder, sha256_of_file, was_cut_off, write_json
+from har.files import data_root, parse_json, recover_folder, replacing_folder, sha256_of_file, was_cut_off, write_json
 from har.windows.account import Preparation
 from har.windows.signal import Plan
 from har.windows.store import Store, write_store
@@ -122,7 +122,7 @@ def _recorded_sha256(store: Store) -> list[str]:
     """Return the hashes of the archives that a store was made from, none where nobody gave it any."""
     path = store.folder / _ARCHIVES
     try:
-        return list(json.loads(path.read_text("utf-8"))["sha256"]) if path.is_file() else []
+        return list(parse_json(path.read_text("utf-8"))["sha256"]) if path.is_file() else []
     except (ValueError, KeyError, TypeError):
         return []  # then it is not known, and the store is made again
 

@@ -7,7 +7,6 @@ subjects, so that over all folds each validates equally often (k folds: to withi
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 
 from har.datasets.recording import natural_order
 from har.errors import DataError, UsageError, candidates
-from har.files import sha256_of_json, write_json
+from har.files import parse_json, sha256_of_json, write_json
 from har.seeds import derive_seed
 
 _PARTS = ("train", "validation", "test")
@@ -140,7 +139,7 @@ def load_folds(path: Path, subjects: Iterable[str] | None = None) -> list[Fold]:
         DataError: Its content is not what was written.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         entries = content["folds"]
         folds = [_fold(entry) for entry in entries]
     except FileNotFoundError:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import tokenize
 from collections import Counter
@@ -32,7 +31,7 @@ from har.datasets.recipe import Recipe
 from har.datasets.recording import Recording, check, natural_order
 from har.datasets.registry import card_names
 from har.errors import DataError
-from har.files import data_root, flush, sha256_of_file, write_json
+from har.files import data_root, flush, parse_json, sha256_of_file, write_json
 from har.windows.account import Preparation
 from har.windows.signal import Plan
 
@@ -329,7 +328,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
         raise _damaged(folder, f"is not complete: {_MANIFEST} is missing")
     content = path.read_bytes()
     try:
-        manifest = json.loads(content)
+        manifest = parse_json(content)
         version = manifest["format"]
     except (ValueError, KeyError, TypeError):
         raise _damaged(folder, f"has a damaged {_MANIFEST}") from None
