@@ -80,7 +80,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
             lines.append(parse_json(text))
-        except json.JSONDecodeError:
+        except ValueError:
             break
     return lines
 

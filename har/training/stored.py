@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         record["status"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None
     return record
 
