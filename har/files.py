@@ -97,9 +97,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         recover_folder(folder)
 
 
-def was_cut_off(folder: Path) -> bool:
-    """Return whether a process was killed, or is at work, between the two renames of `replacing_folder`."""
-    return not folder.exists() and _beside(folder)[1].exists()
+def has_leftovers(folder: Path) -> bool:
+    """Return whether a process was killed, or is at work, in `replacing_folder`: something of it lies beside."""
+    return any(path.exists() for path in _beside(folder))
 
 
 def recover_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from har.errors import DataError, UsageError, disk_failure
 from har.files import data_root
 from har.windows.account import COUNTED
 from har.windows.joined import is_joining, join, read_joining
-from har.windows.prepare import is_prepared, prepare, store_folder
+from har.windows.prepare import is_prepared, prepare, recover, store_folder
 from har.windows.store import read_manifest
 
 _EXAMPLES = """\
@@ -60,6 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     card = find_card(options.data_set)
     recipe = _recipe(card.preparation, options)
     name = options.name or card.name
+    recover(store_folder(name, options.root))
     if is_prepared(card, options.root, recipe=recipe, name=name, source=options.source, thorough=True):
         print(f"{name} is already prepared: every file has the hash that its manifest states.")
     else:

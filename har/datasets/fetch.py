@@ -26,7 +26,7 @@ from har.datasets.download import check_archive, download
 from har.datasets.recording import natural_order
 from har.datasets.registry import card_names
 from har.errors import DataError
-from har.files import data_root, parse_json, recover_folder, sha256_of_file, was_cut_off, write_json
+from har.files import data_root, has_leftovers, parse_json, recover_folder, sha256_of_file, write_json
 
 _RECORD = ".archives.json"  # which archives a folder was unpacked from, by their hashes
 
@@ -92,7 +92,7 @@ def _can_be_downloaded(card: Card) -> bool:
 
 def _located(card: Card, source: str | Path | None, raw: Path, *, allow_download: bool) -> Path:
     """Climb the ladder; return the folder from where the card's paths are counted."""
-    if was_cut_off(raw / "files"):
+    if has_leftovers(raw / "files"):
         with FileLock(raw / ".lock"):
             recover_folder(raw / "files")
     if source is not None:

@@ -28,7 +28,7 @@ from har.datasets.recording import UNLABELLED, Recording
 from har.datasets.registry import card_names
 from har.datasets.schema import read_mapping
 from har.errors import DataError, UsageError, candidates
-from har.files import recover_folder, replacing_folder, was_cut_off, write_json
+from har.files import recover_folder, replacing_folder, write_json
 from har.strict_yaml import read_yaml
 from har.windows.prepare import alone, store_folder
 from har.windows.store import Store, read_manifest, write_store
@@ -93,8 +93,7 @@ def join(found: Joining, root: str | Path | None = None) -> Path:
     made_of = _made_of(found, stores)
     folder = store_folder(found.name, root)
     with alone(folder):
-        if was_cut_off(folder):
-            recover_folder(folder)
+        recover_folder(folder)
         if _is_there(folder, made_of):
             return folder
         with replacing_folder(folder) as part:

@@ -20,7 +20,7 @@ from har.datasets.readers import read
 from har.datasets.recipe import Recipe
 from har.datasets.registry import card_names
 from har.errors import DataError, UsageError, unknown
-from har.files import data_root, parse_json, recover_folder, replacing_folder, sha256_of_file, was_cut_off, write_json
+from har.files import data_root, has_leftovers, parse_json, recover_folder, replacing_folder, sha256_of_file, write_json
 from har.windows.account import Preparation
 from har.windows.signal import Plan
 from har.windows.store import Store, write_store
@@ -171,9 +171,7 @@ def prepare(
     plan, name = Plan.of(card, recipe), name or card.name
     _require_name(plan, name)
     folder = store_folder(name, root)
-    if was_cut_off(folder):
-        with alone(folder):
-            recover_folder(folder)
+    recover(folder)
     _require_own(plan, name, folder)
     asked: dict[str, Any] = {"recipe": plan.recipe, "name": name, "source": source, "thorough": thorough}
     if is_prepared(card, root, **asked):
@@ -213,6 +211,17 @@ def _require_own(plan: Plan, name: str, folder: Path) -> None:
             f"the store {folder} was made from {made_from} by another recipe.",
             "Choose another name, or remove that folder.",
         )
+
+
+def recover(folder: Path) -> None:
+    """Bring back or remove what a process that was killed left beside a store; wait for one that is at work.
+
+    Args:
+        folder: The store's place.
+    """
+    if has_leftovers(folder):
+        with alone(folder):
+            recover_folder(folder)
 
 
 @contextmanager

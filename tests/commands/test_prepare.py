@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,21 @@ def test_channels_that_are_computed_are_said_to_be(capsys):
 def test_another_root_is_taken(tmp_path):
     assert main(["prepare", "spar", "--root", str(tmp_path / "other")]) == 0
     assert (tmp_path / "other" / "prepared" / "spar" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("killed", ["behind its last rename", "between its renames"])
+def test_what_a_killed_preparation_left_beside_a_whole_store_goes_or_comes_back(tmp_path, capsys, killed):
+    main(["prepare", "spar"])
+    prepared = tmp_path / "data" / "prepared"
+    if killed == "between its renames":
+        (prepared / "spar").rename(prepared / ".spar.old")
+    else:
+        shutil.copytree(prepared / "spar", prepared / ".spar.old")
+    (prepared / ".spar.part").mkdir()
+    capsys.readouterr()
+    assert main(["prepare", "spar"]) == 0
+    assert "already prepared" in capsys.readouterr().out
+    assert sorted(path.name for path in prepared.iterdir()) == [".locks", "spar"]
 
 
 def test_a_damaged_store_is_mended_by_the_command_it_names(tmp_path, capsys):
