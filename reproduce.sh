@@ -96,10 +96,10 @@ if [[ -z $quick ]]; then
     study convergence spar --short
     runs=$runs/probed study small-batch spar --short --repeats 1 --probes
     # The recommended learner (docs/learners.md).
-    study recommended spar --short --repeats 3
+    study recommended spar --repeats 3
     study recommended usc-had --short --repeats 3
     study recommended hapt --short --repeats 3 --folds kfold --fold-count 10 --set data.null=unlabelled
-    runs=$runs/six study recommended hapt --short --repeats 3 --folds official \
+    runs=$runs/six study recommended hapt --repeats 3 --folds official \
         --set 'data.activities=[walking,walking-upstairs,walking-downstairs,sitting,standing,lying]'
 fi
 if [[ -n ${plan[*]} ]]; then exit 0; fi

@@ -10,6 +10,8 @@ import yaml
 from har.errors import DataError, UsageError
 from har.files import parse_json
 
+_REASON = 120  # characters of what torch says of a file; some of it is a page
+
 
 def read_run(folder: Path) -> dict[str, Any]:
     """Return a run's ``run.json``.
@@ -66,8 +68,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["state_dict"], checkpoint["recipe"]
     except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no checkpoint)
+        reason = " ".join(str(error).split())[:_REASON]
         raise DataError(
-            f"the checkpoint {path} is damaged, or is none ({type(error).__name__}).",
+            f"the checkpoint {path} is damaged, or is none ({type(error).__name__}: {reason}).",
             "Name another, or repeat the run that wrote it.",
         ) from None
     return checkpoint
