@@ -67,10 +67,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["state_dict"], checkpoint["recipe"]
-    except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no checkpoint)
+    except Exception as error:  # torch raises many kinds for bytes that are no checkpoint
         reason = " ".join(str(error).split())[:_REASON]
         raise DataError(
             f"the checkpoint {path} is damaged, or is none ({type(error).__name__}: {reason}).",
             "Name another, or repeat the run that wrote it.",
-        ) from None
+        ) from error
     return checkpoint
