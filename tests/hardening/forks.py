@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, NoReturn
@@ -176,14 +176,18 @@ class _Worker:
 
 
 def _take(places: dict[int, int], kept: Sequence[int] = ()) -> None:
-    """Put descriptors in their places and close all others, as a program that is executed finds them."""
+    """Put descriptors in their places and let go of all others, as a program that is executed finds them.
+
+    The others are pointed at nothing instead of being closed: objects that the fork copied, a store's maps say, still
+    own their numbers, and would close whatever had been opened under them by then.
+    """
     safe = {place: os.dup(descriptor) for place, descriptor in places.items()}
     for place, descriptor in safe.items():
         os.dup2(descriptor, place)
+    nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
-        if descriptor > 2 and descriptor not in kept:
-            with suppress(OSError):  # that of the listing itself
-                os.close(descriptor)
+        if descriptor > 2 and descriptor not in {nothing, *kept}:
+            os.dup2(nothing, descriptor, inheritable=False)
 
 
 if __name__ == "__main__":
