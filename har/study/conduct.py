@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from har.files import parse_json
 from har.study.execute import Outcome, Task
 from har.study.executors import Executor, Work
-from har.study.lengths import ADDED_S, STEP_S, WINDOW_S, longest_first, seconds_by_variant, usual_seconds
+from har.study.lengths import ADDED_S, STEP_S, WINDOW_S, Lengths, longest_first, seconds_by_variant
 from har.study.plan import Plan
 from har.study.progress import Progress
 from har.study.record import check_folds, command_line, save_plan
@@ -29,12 +29,14 @@ class Survey:
         states: One state per run and trial, in the order of `Plan.work`.
         expected_s: Expected wall time of a whole run, in seconds.
         basis: What `expected_s` is based on, in words.
+        lengths: What its networks were found to compute.
     """
 
     plan: Plan
     states: tuple[State, ...]
     expected_s: float
     basis: str
+    lengths: Lengths = field(default_factory=Lengths)
 
     def to_do(self) -> list[tuple[PlannedRun, State]]:
         """Return the runs and trials that can be made now, in their order, with their states."""
@@ -59,11 +61,12 @@ class Survey:
         return self.expected_s * self.left / max(min(jobs, self.left), 1)
 
 
-def survey(plan: Plan) -> Survey:
+def survey(plan: Plan, lengths: Lengths | None = None) -> Survey:
     """Hold a plan against the run folders.
 
     Args:
         plan: The plan.
+        lengths: Of an earlier survey of it, whose networks need not be counted again.
 
     Returns:
         The state of every run and trial, and an estimate of a run's time.
@@ -80,19 +83,19 @@ def survey(plan: Plan) -> Survey:
     of_trials = states(trials, identity)
     plan = settle(plan, {trial.folder: state for trial, state in zip(trials, of_trials, strict=True)})
     found = (*states(plan.distinct, identity), *of_trials)
-    expected_s, basis = _expected(plan, found)
-    return Survey(plan, found, expected_s, basis)
+    lengths = lengths or Lengths()
+    expected_s, basis = _expected(plan, found, lengths)
+    return Survey(plan, found, expected_s, basis, lengths)
 
 
-def _expected(plan: Plan, found: Sequence[State]) -> tuple[float, str]:
+def _expected(plan: Plan, found: Sequence[State], lengths: Lengths) -> tuple[float, str]:
     """Return the expected seconds of a run that is to be made, on average, and what that is based on."""
     pairs = list(zip(plan.work, found, strict=True))
-    usual = usual_seconds([run for run, state in pairs if state is State.DONE or not state.is_settled])
-    left = [ADDED_S if state is State.LACKING else usual[run.folder] for run, state in pairs if not state.is_settled]
+    left = [ADDED_S if state is State.LACKING else lengths.usual_s(run) for run, state in pairs if not state.is_settled]
     mean_s = sum(left) / len(left) if left else 0.0
     done = [run for run, state in pairs if state is State.DONE]
     records = [(run, read_record(run.folder) or {}) for run in done]
-    timed = [(float(record["seconds"]), usual[run.folder]) for run, record in records if "seconds" in record]
+    timed = [(float(record["seconds"]), lengths.usual_s(run)) for run, record in records if "seconds" in record]
     if timed:
         slower = sum(seconds for seconds, _ in timed) / sum(guess_s for _, guess_s in timed)
         return mean_s * slower, f"this study's {len(timed)} finished runs, by steps, windows and multiply-adds"
@@ -152,21 +155,21 @@ def conduct(
     save_plan(found.plan)
     try:
         tried = found.to_do()
-        failures = _diverged(found) + _make(found.plan, tried, progress, logs=logs, **pool)
+        failures = _diverged(found) + _make(found, tried, progress, logs=logs, **pool)
         if found.plan.awaiting:
-            found = survey(found.plan)
+            found = survey(found.plan, found.lengths)
             save_plan(found.plan)
             progress.revise(found.total)
             folders = {run.folder for run, _ in tried}
             chosen = [(run, state) for run, state in found.to_do() if run.folder not in folders]
-            failures += _make(found.plan, chosen, progress, logs=logs / "own", **pool)
+            failures += _make(found, chosen, progress, logs=logs / "own", **pool)
     finally:
         progress.close()
     return found.plan, failures
 
 
 def _make(
-    plan: Plan,
+    found: Survey,
     to_do: Sequence[tuple[PlannedRun, State]],
     progress: Progress,
     *,
@@ -174,11 +177,12 @@ def _make(
     logs: Path,
     inherited: tuple[int, ...],
 ) -> list[tuple[PlannedRun, str]]:
-    """Make some runs; return those that failed, in their order, each with its error."""
+    """Make some runs of a survey; return those that failed, in their order, each with its error."""
+    plan = found.plan
     for run, state in to_do:
         if not state.goes_on:
             clear(run, state)
-    to_do = longest_first(to_do, seconds_by_variant(plan.work))
+    to_do = longest_first(to_do, seconds_by_variant(plan.work), found.lengths)
     tasks = [_task(plan, run, state) for run, state in to_do]
     runs = {task.folder: run for task, (run, _) in zip(tasks, to_do, strict=True)}
 

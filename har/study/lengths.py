@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from har.errors import UsageError
 from har.study.runs import PlannedRun
 from har.study.states import State, read_record
 
@@ -34,8 +34,26 @@ def usual_s(run: PlannedRun, multiply_adds: float = _USUAL_MULTIPLY_ADDS) -> flo
     return REST_S + float(run.config["trainer"]["max_steps"] * (STEP_S + window_s * run.config["data"]["batch_size"]))
 
 
+class Lengths:
+    """The seconds of runs where the constants were measured, by what their networks compute.
+
+    Every distinct network is built and counted once. One that cannot be built, and learners that are fitted at once,
+    of which no steps are known, count as the usual network.
+    """
+
+    def __init__(self) -> None:
+        self._multiply_adds: dict[str, float] = {}
+
+    def usual_s(self, run: PlannedRun) -> float:
+        """Return the seconds of a run, on prepared data."""
+        shape = json.dumps([run.config["model"]["learner"], run.config["data"].get("window_s")])
+        if shape not in self._multiply_adds:
+            self._multiply_adds[shape] = _count(run)
+        return usual_s(run, self._multiply_adds[shape])
+
+
 def longest_first(
-    to_do: Sequence[tuple[PlannedRun, State]], known: Mapping[str, float]
+    to_do: Sequence[tuple[PlannedRun, State]], known: Mapping[str, float], lengths: Lengths
 ) -> list[tuple[PlannedRun, State]]:
     """Put runs in the order in which they are to be started.
 
@@ -43,16 +61,18 @@ def longest_first(
         to_do: Runs with their states, in the order of the plan.
         known: Variant to the seconds that its finished runs took, on average; for the others steps, batch and the
             network's multiply-adds tell.
+        lengths: What tells them.
 
     Returns:
         The same, much longer ones first.
     """
-    guess_s = usual_seconds([run for run, _ in to_do])
-    taken = [(known[run.variant], guess_s[run.folder]) for run, _ in to_do if run.variant in known]
-    slower = sum(seconds for seconds, _ in taken) / sum(guess for _, guess in taken) if taken else 1.0
+    taken = [(known[run.variant], lengths.usual_s(run)) for run, _ in to_do if run.variant in known]
+    slower = sum(seconds for seconds, _ in taken) / sum(guess_s for _, guess_s in taken) if taken else 1.0
 
     def length_s(run: PlannedRun, state: State) -> float:
-        return ADDED_S if state is State.LACKING else known.get(run.variant, slower * guess_s[run.folder])
+        if state is State.LACKING:
+            return ADDED_S
+        return known[run.variant] if run.variant in known else slower * lengths.usual_s(run)
 
     longest_s = max((length_s(run, state) for run, state in to_do), default=0.0)
     return sorted(to_do, key=lambda pair: math.floor(math.log2(longest_s / length_s(*pair))))
@@ -68,25 +88,6 @@ def seconds_by_variant(runs: Sequence[PlannedRun]) -> dict[str, float]:
     return {variant: sum(seconds) / len(seconds) for variant, seconds in found.items()}
 
 
-def usual_seconds(runs: Sequence[PlannedRun]) -> dict[Path, float]:
-    """Return the seconds of each run where the constants were measured, by its folder and by what its network computes.
-
-    Of learners that are fitted at once no steps are known, so they count as the usual network.
-
-    Args:
-        runs: The runs, on prepared data.
-    """
-    shapes = {run.folder: json.dumps([run.config["model"]["learner"], _window(run)]) for run in runs}
-    distinct = {shapes[run.folder]: run for run in runs}
-    multiply_adds = {shape: _count(run) for shape, run in distinct.items()}
-    return {run.folder: usual_s(run, multiply_adds[shapes[run.folder]]) for run in runs}
-
-
-def _window(run: PlannedRun) -> object:
-    """Return the length of a run's windows."""
-    return run.config["data"].get("window_s")
-
-
 def _count(run: PlannedRun) -> float:
     """Build a run's network and count its multiply-adds per window."""
     import torch  # heavy, as what follows
@@ -96,11 +97,14 @@ def _count(run: PlannedRun) -> float:
     from har.windows.prepare import open_store
     from har.windows.segment import samples_of
 
-    module, data, _ = parts(run.config)
-    if module.learner.at_once:
-        return _USUAL_MULTIPLY_ADDS
-    store = open_store(data.data_set, data.root)
-    samples, channels = samples_of(data.spec.window_s, store.rate_hz), list(store.channels)
-    recipe = {"samples": samples, "channels": channels, "activities": ["a", "b"]}
-    module.build(recipe, torch.zeros(len(channels)), torch.ones(len(channels)))
+    try:
+        module, data, _ = parts(run.config)
+        if module.learner.at_once:
+            return _USUAL_MULTIPLY_ADDS
+        store = open_store(data.data_set, data.root)
+        samples, channels = samples_of(data.spec.window_s, store.rate_hz), list(store.channels)
+        recipe = {"samples": samples, "channels": channels, "activities": ["a", "b"]}
+        module.build(recipe, torch.zeros(len(channels)), torch.ones(len(channels)))
+    except UsageError:
+        return _USUAL_MULTIPLY_ADDS  # a rehearsal refuses it, with the name of its variant
     return float(max(describe(module.network, len(channels), samples, store.rate_hz).multiply_adds, 1))
