@@ -171,8 +171,12 @@ def _scores(gathered: Gathered) -> list[dict[str, Any]]:
 
 
 def _activities(gathered: Gathered) -> list[dict[str, Any]]:
-    """Return what every subject performs in every run, of the arms that a contrast names."""
-    named = {found[side] for found in gathered.study["contrasts"] for side in ("a", "b")}
+    """Return what every subject performs in every run, of the variants that a contrast names with running statistics.
+
+    Other inferences are many times as many rows, and the text shows no activity of theirs.
+    """
+    pairs = [(found["a"], found["b"]) for found in gathered.study["contrasts"]]
+    named = {name for pair in pairs for name in pair if _is_running(pair)}
     return [
         {
             **_arm(run.arm),
@@ -205,11 +209,11 @@ def _contrast(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_contrasts(result: dict[str, Any], entry: str, name: str) -> list[dict[str, Any]]:
-    """Return what is known of every contrast by activity, or along with the probes."""
+    """Return what is known of every contrast of variants by activity, or along with the probes."""
     rows = []
     for found in result["why"]["contrasts"]:
         pair = {key: found[key] for key in ("a", "b", "primary")}
-        for row in found[entry]:
+        for row in found[entry] if _is_running((found["a"], found["b"])) else []:
             low, high = row["interval"] or (None, None)
             whole = {**pair, **row, "low": low, "high": high}
             rows.append({key: whole[key] for key in tables.COLUMNS[name]})
@@ -251,6 +255,11 @@ def _target_contrast(pair: dict[str, Any]) -> dict[str, Any]:
         "difference_low": difference[0],
         "difference_high": difference[1],
     }
+
+
+def _is_running(pair: tuple[str, str]) -> bool:
+    """Tell whether both arms of a contrast predict with running statistics."""
+    return {parts_of(name)[1] for name in pair} == {RUNNING}
 
 
 def _arm(name: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from har.evaluation.arms import RUNNING, arm, parts_of
 from har.evaluation.contrast import mean_interval
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.paired import by_repeat
+
+
+RECOMMENDED = "recommended"  # the study of a learner, which docs/learners.md shows; it asks the question on the side
 
 
 class Found:
@@ -160,30 +163,33 @@ class Results:
 
     Args:
         folder: Where the CSV files lie.
-        without: Studies that are left out: those of another question.
 
     Raises:
         DataError: A file is damaged, or there is no study.
     """
 
-    def __init__(self, folder: Path, without: Collection[str] = ()) -> None:
+    def __init__(self, folder: Path) -> None:
         rows = {name: tables.read(folder, name) for name in tables.COLUMNS}
         if not rows[tables.STUDIES]:
             raise DataError(f"{folder} has no studies.", "Make it: python -m docs.findings collect RUNS")
         self.studies = [
             Found(info, {name: [row for row in found if _key(row) == _key(info)] for name, found in rows.items()})
             for info in rows[tables.STUDIES]
-            if info["study"] not in without
         ]
         self._across: dict[str, list[dict[str, Any]]] = {}  # of each study, once it was asked for: a fit takes a while
+
+    @property
+    def asked(self) -> list[Found]:
+        """The studies that were made to answer the question."""
+        return [found for found in self.studies if found.name != RECOMMENDED]
 
     def of(self, name: str) -> list[Found]:
         """Return a study on every data set that it was made on."""
         return [found for found in self.studies if found.name == name]
 
     def has_data_set(self, name: str) -> bool:
-        """Tell whether some study was made on a data set."""
-        return any(found.info["data_set"] == name for found in self.studies)
+        """Tell whether some study of the question was made on a data set."""
+        return any(found.info["data_set"] == name for found in self.asked)
 
     def across(self, name: str) -> list[dict[str, Any]]:
         """Return the contrasts of a study over its data sets, as `har.evaluation.across` states them; none for one."""

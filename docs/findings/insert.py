@@ -7,10 +7,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from docs.findings import layers, words
-from docs.findings.found import Results
+from docs.findings.found import RECOMMENDED, Results
 from docs.findings.pictures import picture
 from docs.findings.readme import put_between_marks, show
-from docs.findings.recommended import STUDY, scores_and_verdicts
+from docs.findings.recommended import scores_and_verdicts
 from har.evaluation.contrast import ALPHA, POWER, ROPE
 from har.evaluation.numbers import number
 from har.files import write_text
@@ -45,7 +45,7 @@ def insert(into: Path) -> list[Path]:
     readme, learners = into.parent / "README.md", into / "learners.md"
     if readme.is_file():
         show(readme, Results(into / "results"))
-    if learners.is_file() and (results := Results(into / "results")).of(STUDY):
+    if learners.is_file() and (results := Results(into / "results")).of(RECOMMENDED):
         put_between_marks(learners, scores_and_verdicts(results))
     return [into / "findings.md", *(images / name for name in drawn)]
 
@@ -57,7 +57,7 @@ def render(results: Path, template: str | None = None) -> tuple[str, dict[str, s
         results: Where the CSV files lie.
         template: The template's text; None for `TEMPLATE`.
     """
-    found = Results(results, without=(STUDY,))  # docs/learners.md shows it
+    found = Results(results)
     drawn: dict[str, str] = {}
 
     def figure(name: str, caption: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from docs.findings import tables
 from docs.findings.found import Found
 from docs.findings.probing import SHOWN
+from docs.findings.words import listed
 from har.evaluation.numbers import Column, Table, number, with_minus
 
 # Probe, what is said where a has more of it than b, and where it has less.
@@ -82,24 +83,61 @@ def probes_table(found: Found, a: str, b: str) -> str:
     return Table("", "", columns, rows).markdown()
 
 
-def explanations(found: Found, a: str, b: str) -> list[str]:
-    """Return what differs in the layers of two variants, as far as an interval without 0 says so, and what does not."""
+def explanations(found: Sequence[Found], a: str, b: str) -> list[str]:
+    """Return what differs in the layers of two variants, as far as an interval without 0 says so, and what does not.
+
+    Args:
+        found: A study on the data sets where its layers were measured.
+        a: A variant.
+        b: What it is held against.
+
+    Returns:
+        A sentence for each probe that tells the two apart on some data set, then one of those that do so on none.
+    """
     said, open_ = [], []
     words = {probe.name: probe.words for probe in SHOWN}
     for name, more, less in _SAYS:
-        compared = found.probe_difference(name, a, b)
-        if compared is None:
+        signs = {one.data_set: _sign(one, name, a, b) for one in found}
+        known = {data_set: sign for data_set, sign in signs.items() if sign is not None}
+        if not any(known.values()):
+            open_ += [words[name]] if known else []
             continue
-        mean, ends, _ = compared
-        if ends is None or ends[0] <= 0 <= ends[1]:
-            open_.append(words[name])
-            continue
-        values = ", ".join(f"`{variant}` {_number(_mean(found, variant, name))}" for variant in (a, b))
-        apart = f"difference {_number(mean)}, 95 % interval {' to '.join(map(_number, ends))}"
-        said.append(f"{more if mean > 0 else less} ({values}; {apart}).")
+        parts = []
+        for sign, phrase in ((1, more), (-1, less)):
+            told = [_told(one, name, a, b) for one in found if known.get(one.data_set) == sign]
+            parts += [f"{phrase} ({'; '.join(told)})"] if told else []
+        rest = [data_set for data_set, sign in known.items() if sign == 0]
+        parts += [f"not told apart on {listed(rest)}"] if rest else []
+        said.append("; ".join([parts[0], *(part[0].lower() + part[1:] for part in parts[1:])]) + ".")
     if open_:
         said.append(f"Not told apart: {'; '.join(open_)}.")
     return said
+
+
+def alike(found: Sequence[Found], a: str, b: str) -> list[str]:
+    """Return, in words, what differs in the same direction on every data set where the layers were measured."""
+    phrases = []
+    for name, more, less in _SAYS:
+        signs = {_sign(one, name, a, b) for one in found}
+        if signs in ({1}, {-1}):
+            phrase = (more if signs == {1} else less).split(":")[0]
+            phrases.append(phrase[0].lower() + phrase[1:])
+    return phrases
+
+
+def _sign(found: Found, probe: str, a: str, b: str) -> int | None:
+    """Return whether a has more of a probe than b (1) or less (-1), 0 where that is open, None where it is unknown."""
+    compared = found.probe_difference(probe, a, b)
+    if compared is None:
+        return None
+    mean, ends, _ = compared
+    return 0 if ends is None or ends[0] <= 0 <= ends[1] else int(np.sign(mean))
+
+
+def _told(found: Found, probe: str, a: str, b: str) -> str:
+    """Return data set, values of both variants and the interval of their difference."""
+    values = ", ".join(f"`{variant}` {_number(_mean(found, variant, probe))}" for variant in (a, b))
+    return f"{found.data_set}: {values}, difference {_difference(found, probe, a, b)}"
 
 
 def _mean(found: Found, variant: str, probe: str) -> float | None:

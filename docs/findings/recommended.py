@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from docs.findings import tables
-from docs.findings.found import Found, Results
+from docs.findings.found import RECOMMENDED, Found, Results
 from har.evaluation.contrast import mean_interval
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.numbers import Column, Table, number
-
-STUDY = "recommended"
 
 
 def scores_and_verdicts(results: Results) -> str:
@@ -24,7 +22,7 @@ def scores_and_verdicts(results: Results) -> str:
     columns = [Column("data set"), Column("folds"), Column("subjects", "count"), Column("repeats", "count")]
     columns += [Column("variant"), Column("accuracy", "score"), Column(f"macro F1 ({DEFAULT_POLICY})", "score")]
     columns += [Column("95 % interval over subjects"), Column("pooled", "score")]
-    found = results.of(STUDY)
+    found = results.of(RECOMMENDED)
     rows = [_row(one, row) for one in found for row in one.rows[tables.VARIANTS]]
     said = [f"- {one.data_set}: {row['sentence']}" for one in found for row in one.contrasts]
     return "\n".join([Table("", "", columns, rows).markdown(), "", *said, ""])

@@ -27,6 +27,13 @@ TOPICS = (  # study, a, b, and what that asks
         "Exact statistics against running ones, a norm after every convolution",
     ),
     ("bn-statistics", "input@population", "input", "The same with one norm on the input"),
+    ("bn-statistics", "every@target", "every", "Statistics of the new person's own unlabelled windows against running ones"),
+    (
+        "bn-statistics",
+        "every@target-shuffled",
+        "every@target-stream",
+        "Such statistics batch by batch, from windows in random order against windows as they came",
+    ),
     ("small-batch", "bn-2", "bn-32", "Batch normalisation over pairs of windows against larger groups of them"),
     (
         "small-batch",
@@ -40,6 +47,12 @@ TOPICS = (  # study, a, b, and what that asks
         "every-own",
         "none-own",
         "A norm after every convolution against none, each at its own learning rate",
+    ),
+    (
+        "recommended",
+        "recommended",
+        "one-norm",
+        "In the residual network that does best here, a norm after every convolution against one after the first",
     ),
 )
 
@@ -103,6 +116,11 @@ def _by_verdict(found: Sequence[Found], a: str, b: str) -> str:
     return "; ".join(f"{verdict} on {listed(names)}" for verdict, names in of_verdict.items())
 
 
+def of_pair(found: Sequence[Found], a: str, b: str) -> list[str]:
+    """Return the sentence of one contrast on each data set where it was judged."""
+    return [f"{one.data_set}: {one.contrast(a, b)['sentence']}" for one in found if one.has(a, b)]
+
+
 def contrast_sentences(found: Found) -> list[str]:
     """Return the sentence of every declared contrast, as `har.evaluation` made it."""
     return [row["sentence"] for row in found.contrasts]
@@ -152,7 +170,7 @@ def studies_table(results: Results) -> str:
     columns += [Column("runs", "count"), Column("window, s", "value"), Column("steps", "count")]
     columns.append(Column("batch", "count"))
     rows = []
-    for one in results.studies:
+    for one in results.asked:
         info = one.info
         folds = f"{info['fold_count']} ({info['division']})"
         numbers = [info[key] for key in ("repeats", "runs", "window_s", "max_steps", "batch_size")]
@@ -163,7 +181,7 @@ def studies_table(results: Results) -> str:
 def data_sets(results: Results) -> list[str]:
     """Return what every data set is, by its card, and what of it was used."""
     said = {}
-    for one in results.studies:
+    for one in results.asked:
         info = one.info
         activities = len(info["activities"].split("; "))
         counts = f"{activities} activities, {info['subjects']} people, {number(info['rate_hz'], 'value')} Hz"
@@ -200,6 +218,16 @@ def activity_words(found: Found) -> list[str]:
     return activity_sentences(found.why)
 
 
+def has_associations(found: Found) -> bool:
+    """Tell whether probes and differences could be held together: both are of the same runs."""
+    return bool(found.rows[tables.ASSOCIATIONS])
+
+
+def names(found: Iterable[Found]) -> list[str]:
+    """Return the data sets of a study's parts."""
+    return [one.data_set for one in found]
+
+
 def association_words(found: Found) -> list[str]:
     """Return what the differences of subjects go along with, by the rule of docs/statistics.md."""
     return sentences(found.why)
@@ -221,7 +249,7 @@ def target_table(found: Found) -> str:
 def commands(results: Results) -> list[str]:
     """Return the command of every study."""
     said = []
-    for one in results.studies:
+    for one in results.asked:
         info = one.info
         words = ["har study", info["file"], "--data", info["data_set"]]
         words += ["--short"] * (info["form"] == "short")

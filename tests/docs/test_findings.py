@@ -18,7 +18,7 @@ from docs.findings.__main__ import DOCS, main
 from docs.findings.collect import collect
 from docs.findings.found import Results
 from docs.findings.insert import TEMPLATE, render
-from docs.findings.layers import explanations, probes_table
+from docs.findings.layers import alike, explanations, probes_table
 from docs.findings.readme import BEGIN, END, first_repeat, show
 from docs.findings.recommended import scores_and_verdicts
 from docs.findings.words import answer
@@ -273,12 +273,35 @@ def test_layers_are_told_apart_only_where_the_interval_says_so_and_by_its_sign(c
     ]
     tables.write(results, tables.PROBES, rows)
     (found,) = Results(results).studies
-    fewer, more, rest = explanations(found, "every", "none")
-    assert fewer == "Fewer channels are dead (`every` 0.025, `none` 1.02; difference −1, 95 % interval −1 to −1)."
-    assert more.startswith("More of gravity, hence of posture, can be read there (`every` 1.02, `none` 0.025")
+    fewer, more, rest = explanations([found], "every", "none")
+    assert fewer == "Fewer channels are dead (FAKE: `every` 0.025, `none` 1.02, difference −1 (−1 to −1))."
+    assert more.startswith("More of gravity, hence of posture, can be read there (FAKE: `every` 1.02, `none` 0.025")
     assert rest == "Not told apart: share of decisions that differ between training and inference mode."
-    assert explanations(found, "none", "every")[0].startswith("More channels are dead")
+    assert explanations([found], "none", "every")[0].startswith("More channels are dead")
     assert "| n/a" in probes_table(found, "every", "none")
+
+
+def test_data_sets_whose_layers_go_different_ways_are_named_apart(copied):
+    """Dead channels: fewer on both. Gravity: more on one, less on the other. Decisions: open on one, fewer on the other."""
+    results = copied / "docs" / "results"
+    _write(copied / "more", "other", seed=1)
+    collect([copied / "more"], results)
+    rows = [
+        {"study": "bn-placement", "data_set": data_set, "variant": variant, "fold": str(fold), "probe": probe}
+        | {"value": sign * (variant == "every") + 0.01 * fold * (1 + (variant == "every"))}
+        for data_set, signs in (("fake", (-1, 1, 0)), ("other", (-1, -1, -1)))
+        for probe, sign in zip(("act.dead", "read.gravity", "gap.flip"), signs, strict=True)
+        for variant in ("every", "none")
+        for fold in range(-2, 3)
+    ]
+    tables.write(results, tables.PROBES, rows)
+    found = Results(results).studies
+    dead, gravity, flip = explanations(found, "every", "none")
+    assert re.fullmatch(r"Fewer channels are dead \(FAKE: .*; OTHER: .*\)\.", dead)
+    assert re.fullmatch(r"More of gravity, .* \(FAKE: [^;]*\); less of gravity, .* \(OTHER: [^;]*\)\.", gravity)
+    assert re.fullmatch(r"Fewer decisions .* \(OTHER: [^;]*\); not told apart on FAKE\.", flip)
+    assert alike(found, "every", "none") == ["fewer channels are dead"]
+    assert alike(found[1:], "none", "every")[1].startswith("more of gravity")
 
 
 def test_runs_as_they_were_are_within_tolerance_and_bit_equal(built, capsys):
