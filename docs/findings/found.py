@@ -19,7 +19,6 @@ from har.evaluation.contrast import mean_interval
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.paired import by_repeat
 
-
 RECOMMENDED = "recommended"  # the study of a learner, which docs/learners.md shows; it asks the question on the side
 
 

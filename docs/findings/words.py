@@ -27,7 +27,12 @@ TOPICS = (  # study, a, b, and what that asks
         "Exact statistics against running ones, a norm after every convolution",
     ),
     ("bn-statistics", "input@population", "input", "The same with one norm on the input"),
-    ("bn-statistics", "every@target", "every", "Statistics of the new person's own unlabelled windows against running ones"),
+    (
+        "bn-statistics",
+        "every@target",
+        "every",
+        "Statistics of the new person's unlabelled windows against running ones",
+    ),
     (
         "bn-statistics",
         "every@target-shuffled",

@@ -282,7 +282,7 @@ def test_layers_are_told_apart_only_where_the_interval_says_so_and_by_its_sign(c
 
 
 def test_data_sets_whose_layers_go_different_ways_are_named_apart(copied):
-    """Dead channels: fewer on both. Gravity: more on one, less on the other. Decisions: open on one, fewer on the other."""
+    """Dead channels: fewer on both. Gravity: more on one, less on the other. Decisions: open, and fewer."""
     results = copied / "docs" / "results"
     _write(copied / "more", "other", seed=1)
     collect([copied / "more"], results)
