@@ -243,16 +243,13 @@ def _judge(plan: Plan) -> list[Path]:
     Returns:
         The folders of the runs that do not count, under one inference or all.
     """
-    from har.evaluation.comparison import judge
-    from har.evaluation.gathering import gather
-    from har.evaluation.measures import DEFAULT_POLICY
-    from har.evaluation.report import write_report
+    from har.evaluation.report import judged, write_pages
     from har.evaluation.steps_to_target import target_sentences
     from har.study.record import caveats
 
-    gathered = gather(plan.folder)
-    result = judge(plan.folder, gathered, DEFAULT_POLICY)
-    report = write_report(plan.folder)
+    material = judged(plan.folder)
+    gathered, result = material.gathered, material.result
+    report = write_pages(material)
     print(_variants(result))
     print()
     for contrast in result["contrasts"]:

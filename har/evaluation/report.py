@@ -62,7 +62,12 @@ def write_report(folder: Path, policy: str = DEFAULT_POLICY) -> Path:
         DataError: When the folder is no study.
         UsageError: When the policy is not known or is not one per subject.
     """
-    page = study_page(folder, policy)
+    return write_pages(judged(folder, policy))
+
+
+def write_pages(material: Material) -> Path:
+    """Write the pages of a study that is judged already; see `write_report`."""
+    page, folder = page_of(material), material.folder
     page.write_tables(folder / "tables")
     write_text(folder / "report.md", page.markdown())
     write_text(folder / "report.html", page.html())
@@ -94,12 +99,21 @@ def write_figure(folder: Path, name: str, policy: str = DEFAULT_POLICY) -> Path:
 
 def study_page(folder: Path, policy: str = DEFAULT_POLICY) -> Page:
     """Evaluate a study, write its `contrasts.json`, and return its page; see `write_report`."""
+    return page_of(judged(folder, policy))
+
+
+def judged(folder: Path, policy: str = DEFAULT_POLICY) -> Material:
+    """Evaluate a study and write its `contrasts.json`; see `write_report`."""
     gathered = gather(folder, check_policy(policy))
-    result = judge(folder, gathered, policy)
-    material = Material(folder, gathered, result)
+    return Material(folder, gathered, judge(folder, gathered, policy))
+
+
+def page_of(material: Material) -> Page:
+    """Return the page of a study that is judged already."""
+    gathered, result = material.gathered, material.result
     study, runs = gathered.study, result["runs"]
     box = protocol(result, gathered)
-    commands = study_commands(folder, study, policy)
+    commands = study_commands(material.folder, study, result["policy"])
     return Page(
         title=f"{study['name']} on {study['data_set']}",
         kicker=f"Study {study['name']} on {study['data_set']}: {box['subjects']} subjects,"

@@ -17,6 +17,7 @@ import pytest
 from har.__main__ import main
 from har.commands import study as command
 from har.errors import UsageError
+from har.evaluation import gathering
 from tests.study.small import fold, write_root, write_study
 
 
@@ -60,10 +61,15 @@ def test_a_study_ends_with_table_verdict_caveats_and_the_path_of_the_report(argu
     assert "there is nothing to run" in err
 
 
-def test_a_finished_study_makes_no_run_again(arguments, finished):
+def test_a_finished_study_makes_no_run_again_and_reads_each_once_for_verdicts_and_report(
+    arguments, finished, monkeypatch
+):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("run.json")}
     assert len(before) == 4
+    read, read_run = [], gathering.read_run
+    monkeypatch.setattr(gathering, "read_run", lambda *asked: read.append(asked) or read_run(*asked))
     assert main(arguments) == 0
+    assert len(read) == 4
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("run.json")} == before
 
 
