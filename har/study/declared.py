@@ -29,11 +29,9 @@ GOVERNED = (
     "data.train_subjects",
 )
 
-
 FOLD_RULES = ("loso", "kfold")
 # A split of a card, as opposed to the path of a file: no slash and no ending.
 SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
 
 # How the names of variants at their own tuned values end.
 OWN = "-own"
@@ -182,6 +180,19 @@ def short_form(study: Study) -> Study:
     return replace(short, contrasts=among(study.contrasts, short.names))
 
 
+def numbers_of(folds: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which numbers of a `Protocol` a division of subjects needs, and which it may have.
+
+    Args:
+        folds: As `Protocol.folds`; a file of folds says itself who validates, and a split may.
+    """
+    if folds == "kfold":
+        return ("fold_count", "validation_subjects"), ("fold_count", "validation_subjects")
+    if folds == "loso":
+        return ("validation_subjects",), ("validation_subjects",)
+    return (), ("validation_subjects",) if SPLIT_NAME.fullmatch(folds) else ()
+
+
 def divided(study: Study, folds: str | None, fold_count: int | None) -> Study:
     """Return the study with its subjects divided otherwise than its file says; as it is when both are None.
 
@@ -197,7 +208,8 @@ def divided(study: Study, folds: str | None, fold_count: int | None) -> Study:
         return study
     protocol = study.protocol
     folds = protocol.folds if folds is None else folds
-    if (folds == "kfold") != (fold_count is not None):
+    needed, allowed = numbers_of(folds)
+    if ("fold_count" in needed) != (fold_count is not None):
         said = (
             f"--fold-count {fold_count} has no meaning with folds {folds!r}"
             if fold_count is not None
@@ -206,16 +218,15 @@ def divided(study: Study, folds: str | None, fold_count: int | None) -> Study:
         raise UsageError(f"{said}.", "Write --folds kfold --fold-count 10.")
     if fold_count is not None and fold_count < 2:
         raise UsageError(f"--fold-count {fold_count} is not possible.", "Give a whole number from 2 upwards.")
-    by_rule = folds in FOLD_RULES or SPLIT_NAME.fullmatch(folds) is not None
-    if not by_rule and not Path(folds).is_file():
+    if not allowed and not Path(folds).is_file():
         near = candidates(folds, FOLD_RULES)
         raise UsageError(f"--folds {folds!r} is no rule, no split and no file.", near)
-    if by_rule and protocol.validation_subjects is None:
+    if "validation_subjects" in needed and protocol.validation_subjects is None:
         raise UsageError(
             f"{study.file} does not say how many subjects validate, which --folds {folds} needs.",
             "Edit a copy of the study file: protocol: {folds: loso, validation_subjects: 2}",
         )
-    validating = protocol.validation_subjects if by_rule else None
+    validating = protocol.validation_subjects if allowed else None
     return replace(
         study, protocol=replace(protocol, folds=folds, fold_count=fold_count, validation_subjects=validating)
     )

@@ -44,6 +44,7 @@ from har.study.declared import (
     among,
     is_safe_name,
     names_of,
+    numbers_of,
     override_problem,
     set_by_variant,
 )
@@ -194,8 +195,7 @@ class _Reading:
         if not isinstance(folds, str) or not folds:
             self.problems.append(f"protocol: folds is {folds!r}; it must be loso, kfold, or the path of a folds file.")
             folds = "loso"
-        needed = {"loso": ("validation_subjects",), "kfold": ("fold_count", "validation_subjects")}.get(folds, ())
-        allowed = ("validation_subjects",) if SPLIT_NAME.fullmatch(folds) and not needed else needed
+        needed, allowed = numbers_of(folds)
         for key in ("fold_count", "validation_subjects"):
             if key in needed and key not in given:
                 self.problems.append(f"protocol: {key} is missing; folds: {folds} needs it.")

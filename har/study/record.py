@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -212,10 +213,8 @@ def _learning_rates(plan: Plan) -> str:
 
 def _is_at_once(run: PlannedRun) -> bool:
     """Return whether a run's learner is fitted at once, so that what is about steps means nothing for it."""
-    from har.learners.registry import FITTED_LEARNERS  # heavy: torch
-
-    path = str(run.config["model"]["learner"]["class_path"])
-    return path.rpartition(".")[2] in {learner.__name__ for learner in FITTED_LEARNERS}
+    module, _, name = str(run.config["model"]["learner"]["class_path"]).rpartition(".")
+    return bool(getattr(import_module(module), name).at_once)  # heavy: torch
 
 
 def command_line(plan: Plan, repeats: int | None = None, *, whole: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from har.commands.study import _overrides, _parser
 from har.errors import DataError, UsageError
+from har.learners.cnn import CNN
 from har.study import plan as planning
 from har.study.definition import load_study
 from har.study.plan import Options, Plan, make_plan
@@ -250,6 +252,17 @@ def test_one_repeat_and_the_matched_learning_rate_are_said_with_the_command_for_
     assert "The learning rate was matched: 0.003 for every variant" in notes
 
 
+class Codebook(CNN):
+    """A learner of somebody's own that is trained in steps, by a name that one fitted at once has."""
+
+
+def test_what_is_fitted_at_once_is_told_by_the_learner_and_not_by_its_name(study, data_root):
+    plan = make_plan(study, Options(root=data_root))
+    for run in plan.runs:
+        run.config["model"]["learner"]["class_path"] = f"{__name__}.Codebook"
+    assert "The learning rate was matched: 0.003 for every variant, tuned for none of them." in caveats(plan)
+
+
 def test_several_repeats_are_said_without_a_command(plan):
     assert caveats(plan)[0] == "2 repeats per fold were used, each with a seed of its own."
 
@@ -295,3 +308,16 @@ def test_subjects_can_be_divided_otherwise_than_the_file_says(tmp_path, data_roo
     assert [fold.name for fold in make_plan(study, Options(root=data_root, folds=str(own))).folds] == [
         fold.name for fold in load_folds(own)
     ]
+
+
+def test_a_split_that_names_who_validates_needs_no_number_for_that(tmp_path, data_root):
+    study = load_study(write_study(tmp_path))  # its file of folds has none
+    named = {"train": ["3", "4"], "validation": ["2"], "test": ["1"]}
+    shutil.copytree(data_root, tmp_path / "data")
+    manifest = tmp_path / "data" / "prepared" / "spar" / "manifest.json"
+    splits = {"splits": {"own": named, "half": {**named, "validation": []}}}
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | splits))
+    (made,) = make_plan(study, Options(root=tmp_path / "data", folds="own")).folds
+    assert (made.train, made.validation, made.test) == (("3", "4"), ("2",), ("1",))
+    with pytest.raises(UsageError, match="cannot give 0 to validate"):
+        make_plan(study, Options(root=tmp_path / "data", folds="half"))
