@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -38,3 +38,28 @@ def note(page: Page, said: list[str]) -> None:
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: said.append(request.url))
+
+
+@contextmanager
+def opener(started: Browser, *, patience_ms: float) -> Iterator[Callable[..., Page]]:
+    """Open pages; in the end, nothing may have been said on a console or asked of any place but the pages' own.
+
+    Yields:
+        A function of a page's address, a script that runs before the page's own, and options of a browser's context.
+    """
+    contexts, said = [], list[str]()
+
+    def opened(url: str, script: str, **options: Any) -> Page:
+        contexts.append(started.new_context(**options))
+        contexts[-1].set_default_timeout(patience_ms)
+        page = contexts[-1].new_page()
+        note(page, said)
+        page.add_init_script(script)
+        page.goto(url)
+        assert said.pop(0) == url
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert said == []

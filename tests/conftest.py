@@ -6,11 +6,18 @@ import os
 import re
 import secrets
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # results differ with the threads; golden traces have one
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
+
+from tests.browser import browser, chromium
 
 # Reasons for which a test may be skipped. Anything else fails the session: a suite that skips in silence tests nothing.
 EXPECTED_SKIPS = (
@@ -42,6 +49,15 @@ def own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the environment's folders of data and runs out of the tests."""
     monkeypatch.delenv("HAR_DATA", raising=False)
     monkeypatch.delenv("HAR_RUNS", raising=False)
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    """One browser for the tests of a module: while it is there, no event loop can be run beside its own."""
+    if chromium() is None:
+        pytest.skip("needs Chromium")
+    with browser() as started:
+        yield started
 
 
 @pytest.hookimpl(wrapper=True)

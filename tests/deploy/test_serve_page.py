@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.browser import browser, chromium, note
+from tests.browser import opener
 from tests.deploy.serving import rows_of, serving
 
 # What a phone's browser does fifty times a second, done forty times as fast, with the times of the recording.
@@ -27,14 +27,6 @@ INSECURE = "Object.defineProperty(window, 'isSecureContext', { value: false });"
 
 
 @pytest.fixture(scope="module")
-def chrome():
-    if chromium() is None:
-        pytest.skip("needs Chromium")
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def recording(spar):
     """Half a minute in which three recordings of different subjects follow one another."""
     starts = spar.recordings.groupby("subject")["start"].first().tolist()
@@ -43,25 +35,11 @@ def recording(spar):
 
 @pytest.fixture
 def show(chrome, model):
-    """Open the page; in the end, nothing may have been said on the console or asked of another place."""
-    contexts, said = [], []
-    with serving(model) as (_, host):
-
-        def opened(script="", scheme="light"):
-            context = chrome.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme)
-            contexts.append(context)
-            context.set_default_timeout(8000)
-            page = context.new_page()
-            note(page, said)
-            page.add_init_script(script)
-            page.goto(f"http://{host}/")
-            assert said.pop(0) == f"http://{host}/"
-            return page
-
-        yield opened
-        for context in contexts:
-            context.close()
-    assert said == []
+    """Open the page; nothing may be said on its console or asked of another place."""
+    with serving(model) as (_, host), opener(chrome, patience_ms=8000) as opened:
+        yield lambda script="", scheme="light": opened(
+            f"http://{host}/", script, viewport={"width": 390, "height": 800}, color_scheme=scheme
+        )
 
 
 def shown(page, windows):

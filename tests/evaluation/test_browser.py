@@ -9,7 +9,7 @@ import pytest
 
 from har.commands.evaluate import main as evaluate
 from har.evaluation.report import write_figure, write_report
-from tests.browser import browser, chromium, note
+from tests.browser import opener
 from tests.fakes.study import FakeStudy, write_study
 
 # Chromium lets a page save ten files in a row and then no more for a while.
@@ -38,36 +38,18 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def chrome():
-    """One browser for all tests."""
-    if chromium() is None:
-        pytest.skip("needs Chromium")
-    with browser() as started:
-        yield started
-
-
 @pytest.fixture
 def show(chrome):
-    """Open a page; in the end, nothing may have been said on the console or asked of the network."""
-    contexts, said = [], []
+    """Open a page with all that folds; nothing may be said on its console or asked of the network."""
+    with opener(chrome, patience_ms=5000) as opened:
 
-    def opened(path, *, width=1200, scheme="light", **options):
-        context = chrome.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, **options)
-        contexts.append(context)
-        context.set_default_timeout(5000)
-        page = context.new_page()
-        note(page, said)
-        page.add_init_script(KEEP_WHAT_IS_SAVED)
-        page.goto(path.as_uri())
-        assert said.pop(0) == path.as_uri()
-        page.evaluate("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
-        return page
+        def unfolded(path, *, width=1200, scheme="light", **options):
+            options |= {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+            page = opened(path.as_uri(), KEEP_WHAT_IS_SAVED, **options)
+            page.evaluate("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+            return page
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert said == []
+        yield unfolded
 
 
 def column(page, table, head):
