@@ -85,16 +85,19 @@ if [[ -z ${plan[*]} ]] && wanted spar; then
     fi
 fi
 
-# 3. The findings: three repeats of each; the layers of small batches are measured in one, apart, since a finished run
-#    cannot be given probes. The last one tries learning rates for every variant.
+# 3. The findings: three repeats of each; most layers are measured in one, apart, since a finished run cannot be given
+#    probes. The one on convergence tries learning rates for every variant.
 if [[ -z $quick ]]; then
     study bn-placement spar --short --repeats 3 --probes
     study bn-placement usc-had --short --repeats 3
     study bn-placement hapt --short --repeats 3 --folds kfold --fold-count 10
     study small-batch spar --short --repeats 3
     study bn-statistics spar --repeats 3
+    study bn-statistics usc-had --repeats 3
     study convergence spar --short
     runs=$runs/probed study small-batch spar --short --repeats 1 --probes
+    runs=$runs/probed study bn-placement usc-had --short --repeats 1 --probes
+    runs=$runs/probed study bn-placement hapt --short --repeats 1 --folds kfold --fold-count 10 --probes
     # The recommended learner (docs/learners.md).
     study recommended spar --repeats 3
     study recommended usc-had --short --repeats 3

@@ -60,6 +60,7 @@ TOPICS = (  # study, a, b, and what that asks
         "In the residual network that does best here, a norm after every convolution against one after the first",
     ),
 )
+PROBED = "runs/probed"  # a finished run cannot be given probes, so these runs are made once more
 
 
 def signed(value: float | None) -> str:
@@ -252,15 +253,20 @@ def target_table(found: Found) -> str:
 
 
 def commands(results: Results) -> list[str]:
-    """Return the command of every study."""
+    """Return the command of every study, and that of its probes where these were measured apart, in fewer repeats."""
     said = []
     for one in results.asked:
         info = one.info
         words = ["har study", info["file"], "--data", info["data_set"]]
         words += ["--short"] * (info["form"] == "short")
         words += ["--folds", "kfold", "--fold-count", str(info["fold_count"])] * (info["division"] == "kfold")
-        words += ["--repeats", str(info["repeats"]), *["--probes"] * (info["probed"] == info["repeats"])]
-        said.append(" ".join(words))
+        measured = [*words, "--repeats", str(info["probed"]), "--probes"]
+        if info["probed"] == info["repeats"]:
+            said.append(" ".join(measured))
+            continue
+        said.append(" ".join([*words, "--repeats", str(info["repeats"])]))
+        if info["probed"]:
+            said.append(" ".join([*measured, "--runs", PROBED]))
     return said
 
 

@@ -21,7 +21,7 @@ from docs.findings.insert import TEMPLATE, render
 from docs.findings.layers import alike, explanations, probes_table
 from docs.findings.readme import BEGIN, END, first_repeat, show
 from docs.findings.recommended import scores_and_verdicts
-from docs.findings.words import answer
+from docs.findings.words import answer, commands
 from har.evaluation import contrast
 from har.evaluation.arms import arm
 from har.evaluation.comparison import evaluate_study
@@ -147,8 +147,12 @@ def test_probes_may_be_of_another_pass_of_the_study_with_fewer_repeats(copied):
         ]
         write_probes(run.parent / PROBES, pa.Table.from_pylist(rows, SCHEMA))
     collect([copied / "apart", copied / "runs"], copied / "docs" / "results")
-    (found,) = Results(copied / "docs" / "results").studies
+    results = Results(copied / "docs" / "results")
+    (found,) = results.studies
     assert (found.info["repeats"], found.info["probed"]) == (2, 1)
+    judged, measured = commands(results)
+    assert judged.endswith("--data fake --repeats 2")
+    assert measured.endswith("--data fake --repeats 1 --probes --runs runs/probed")
     assert found.probe("every", "gap.flip") == {f"subject-{number + 1}": 0.2 for number in range(8)}
 
 
