@@ -6,7 +6,11 @@ Each imports what it needs and nothing more: a run and an archive need torch, an
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 import warnings
+import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +20,7 @@ from numpy.typing import NDArray
 
 from har.deploy.facts import CHECKPOINT, MEMBER, PROPERTY, Facts
 from har.errors import DataError, UsageError, unknown
+from har.files import parse_json
 from har.training.stored import load_checkpoint
 
 if TYPE_CHECKING:
@@ -24,6 +29,13 @@ if TYPE_CHECKING:
     from har.learners.classifier import Classifier
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+# Members of a torch.export archive, of torch up to 2.7 too: tensors, lists of tensors, and what is not unpickled
+_TENSORS = re.compile(r"([^/]+/)?(data/(weights|constants|sample_inputs)/model|serialized_\w+)\.pt")
+_LISTS = re.compile(r"[^/]+/data/(weights/model_weights|constants/model_constants)_config\.json")
+_PLAIN = re.compile(
+    r"([^/]+/)?(\.data/\w+|archive_(format|version)|version|byteorder|models/model\.json|serialized_\w+\.json"
+    r"|extra(_files)?/.+|data/weights/weight_\d+|data/constants/tensor_\d+)"
+)
 _PREFIX = "network."  # of the classifier's weights among those of a training module
 
 
@@ -123,10 +135,48 @@ def _open_program(path: Path) -> tuple[Facts, Network]:
     members = {MEMBER: ""}
     try:
         with quiet_export():
-            program = torch.export.load(path, extra_files=members)
+            program = torch.export.load(_without_objects(path), extra_files=members)
+    except DataError:
+        raise
     except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no archive)
         raise DataError(f"{path} is damaged ({type(error).__name__}).", "Export the run again.") from None
     return Facts.read(members[MEMBER], path), _of_torch(program.module())
+
+
+def _without_objects(path: Path) -> io.BytesIO:
+    """Return the bytes of a torch.export archive that holds tensors and texts alone.
+
+    `torch.export.load` unpickles whatever objects an archive has, and loads libraries out of it. Names are compared
+    without case, as torch looks for them.
+
+    Raises:
+        DataError: It holds something else.
+    """
+    content = io.BytesIO(path.read_bytes())
+    with zipfile.ZipFile(content) as archive:
+        names = archive.namelist()
+        times = Counter(name.casefold() for name in names)
+        strange = [name for name in names if times[name.casefold()] > 1 or not _is_plain(archive, name)]
+    if strange:
+        raise DataError(
+            f"{path} holds more than tensors and texts ({strange[0]}), which torch would run.",
+            "Use a model that har export wrote.",
+        )
+    content.seek(0)
+    return content
+
+
+def _is_plain(archive: zipfile.ZipFile, name: str) -> bool:
+    """Return whether torch runs nothing of a member; one of tensors that holds something else raises torch's error."""
+    import torch
+
+    if _TENSORS.fullmatch(name):
+        torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+        return True
+    if _LISTS.fullmatch(name):
+        listed = parse_json(archive.read(name))["config"].values()
+        return all(not each["use_pickle"] and re.match("weight_|tensor_", each["path_name"]) for each in listed)
+    return _PLAIN.fullmatch(name) is not None
 
 
 def _open_onnx(path: Path) -> tuple[Facts, Network]:

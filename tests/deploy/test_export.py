@@ -1,6 +1,8 @@
 """`har export`: every file gives the checkpoint's probabilities and says what it must be fed."""
 
+import io
 import json
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -107,6 +109,47 @@ def test_facts_that_are_missing_damaged_or_of_another_format_are_refused(shipped
         onnx.save(model, tmp_path / f"{number}.onnx")
         with pytest.raises(DataError, match=message):
             har.load(tmp_path / f"{number}.onnx")
+
+
+class Planted:
+    """An object that leaves a file where it is unpickled."""
+
+    def __init__(self, flag):
+        self.flag = flag
+
+    def __reduce__(self):
+        return Path.touch, (self.flag,)
+
+
+def planted(kind, flag, archive):
+    """Members that make torch run something of an archive, by name within it."""
+    pickled = io.BytesIO()
+    torch.save(Planted(flag), pickled)
+    entry = {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None}
+    constants = {"config": {"planted": entry}}
+    return {
+        "sample inputs": {"data/sample_inputs/model.pt": pickled.getvalue()},
+        "an object": {
+            "data/constants/model_constants_config.json": json.dumps(constants).encode(),
+            "data/constants/opaque_obj_0": pickle.dumps(Planted(flag)),
+        },
+        "weights of old": {"data/weights/model.pt": pickled.getvalue()},
+        "a library": {"data/aotinductor/model/model.so": b""},
+        "a member twice": {"Data/sample_inputs/model.pt": archive.read("model/data/sample_inputs/model.pt")},
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["sample inputs", "an object", "weights of old", "a library", "a member twice"])
+def test_an_archive_with_more_than_tensors_and_texts_is_refused_before_anything_of_it_runs(shipped, tmp_path, kind):
+    path, flag = tmp_path / "planted.pt2", tmp_path / "flag"
+    with zipfile.ZipFile(shipped.folder / "model.pt2") as archive, zipfile.ZipFile(path, "w") as made:
+        members = {name: archive.read(name) for name in archive.namelist()}
+        members |= {f"model/{name}": content for name, content in planted(kind, flag, archive).items()}
+        for name, content in members.items():
+            made.writestr(name, content)
+    with pytest.raises(DataError, match=r"holds more than tensors and texts|is damaged"):
+        har.load(path)
+    assert not flag.exists()
 
 
 def test_no_file_names_a_place_of_this_machine(shipped):
