@@ -95,10 +95,13 @@ def _decide(stream: ActivityStream, lines: SampleLines, chunks: Iterator[bytes],
         f"{facts.rate_hz:g} Hz, which delays a decision by {stream.delay_s:.3g} s"
     )
     samples = decisions = 0
+    timed: bool | None = None
     try:
         for data in chunks:
             arrived = time.perf_counter()
             signal_TC, time_s = lines.push(data)
+            if timed is None and (timed := lines.is_timed) is False:
+                _tell(f"no time_s or time_ms: the samples are taken as evenly spaced, {stream.rate_hz:g} a second")
             samples += len(signal_TC)
             decisions += _print(stream.push(signal_TC, time_s, arrived), facts.activities, as_json=as_json)
         signal_TC, time_s = lines.end()

@@ -24,6 +24,7 @@ from har.files import parse_json
 LONGEST = 1 << 16  # bytes of a line; a hundred channels take 2 kB
 MOST_BAD = 100  # lines in a row
 _TIMES = {"time_s": 1.0, "time_ms": 0.001}
+_SHOWN = 40  # characters of a value or column that an error names
 _MISSING = ("", "nan", "null", "none")
 
 Samples = tuple[NDArray[np.float64], NDArray[np.float64] | None]
@@ -51,6 +52,11 @@ class SampleLines:
         self._time: str | None = None
         self._in_a_row = 0
         self.bad, self.first_bad = 0, ""
+
+    @property
+    def is_timed(self) -> bool | None:
+        """Whether samples come with times; None until a header, or an object, has been read."""
+        return self._time is not None if self._columns else None
 
     def push(self, data: bytes) -> Samples:
         """Return the samples of the lines that are complete now: signal_TC, and time_s or None.
@@ -125,9 +131,11 @@ class SampleLines:
         names = [name.strip().strip('"') for name in text.split(",")]
         for name in self._names:
             if names.count(name) != 1:
-                error = unknown("column", name, names, "the header of the samples")
-                what = error.what if name not in names else f"the header names {name} more than once."
-                raise DataError(what, f"The first line names the columns; the model is fed {stated(self._inputs)}.")
+                hint = f"The first line names the columns, commas between; the model is fed {stated(self._inputs)}."
+                if name in names:
+                    raise DataError(f"the header names {name} more than once.", hint)
+                error = unknown("column", name, [each[:_SHOWN] for each in names], "the header of the samples")
+                raise DataError(error.what, f"{hint} {error.hint}")
         self._columns = [names.index(name) for name in self._names]
         self._time = next((name for name in _TIMES if name in names), None)
         if self._time is not None:
@@ -167,7 +175,7 @@ def _number(text: str) -> float:
     except ValueError:
         if text.lower() in _MISSING:
             return math.nan
-        raise ValueError(f"{text[:40]!r} is no number") from None
+        raise ValueError(f"{text[:_SHOWN]!r} is no number") from None
 
 
 def _json_number(value: Any) -> float:
@@ -175,7 +183,7 @@ def _json_number(value: Any) -> float:
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{str(value)[:40]!r} is no number")
+        raise ValueError(f"{str(value)[:_SHOWN]!r} is no number")
     try:
         return float(value)
     except OverflowError:

@@ -89,6 +89,10 @@ def test_too_many_bad_lines_in_a_row_and_a_bad_header_are_errors():
         read(good + b"x\n" * MOST_BAD)
     with pytest.raises(DataError, match="'acc_y' is not known"):
         read(b"acc_x,accy\n1,2\n")
+    with pytest.raises(DataError, match=r"commas between; .*Known: acc_x;acc_y\."):
+        read(b"acc_x;acc_y\n1;2\n")
+    with pytest.raises(DataError, match=f"Known: {'9' * 40}\\.$"):
+        read(b"9" * 5000 + b"\n")
     with pytest.raises(DataError, match="more than once"):
         read(b"acc_x,acc_y,acc_x\n1,2,3\n")
 

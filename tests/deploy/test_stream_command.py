@@ -114,6 +114,18 @@ def test_times_of_another_rate_are_refused(spar, recording, stream):
     assert "show 100 Hz, not 50 Hz" in text
 
 
+def test_samples_without_times_are_told_once_since_another_rate_cannot_show(spar, recording, stream):
+    told = "no time_s or time_ms: the samples are taken as evenly spaced, 50 a second"
+    timed = csv_of(spar, recording)
+    for data, times in (
+        (timed, 0),
+        (timed.replace("time_s", "timestamp"), 1),
+        (objects_of(spar, recording), 1),
+        (objects_of(spar, recording).replace("{", '{"time_ms": null, '), 0),
+    ):
+        assert stream("--rate-hz", 50, data=data.encode())[2].count(told) == times
+
+
 def test_an_interrupt_ends_the_stream_with_its_counts(spar, recording, stream, monkeypatch):
     data = csv_of(spar, recording).encode()
 
