@@ -16,7 +16,13 @@ LOOPBACK = "127.0.0.1"
 
 
 def standard_input() -> Iterator[bytes]:
-    """Yield what is written to this process."""
+    """Yield what is written to this process.
+
+    Raises:
+        UsageError: It was started with its standard input closed.
+    """
+    if sys.stdin is None:
+        raise UsageError("standard input is closed.", "Name a file of samples (--from), or pipe them in.")
     while data := cast("io.BufferedReader", sys.stdin.buffer).read1(_AT_ONCE):
         yield data
 

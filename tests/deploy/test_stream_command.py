@@ -126,6 +126,12 @@ def test_samples_without_times_are_told_once_since_another_rate_cannot_show(spar
         assert stream("--rate-hz", 50, data=data.encode())[2].count(told) == times
 
 
+def test_a_closed_standard_input_is_one_sentence(run, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["stream", str(run), "--rate-hz", "50"]) == 2
+    assert "har: standard input is closed." in capsys.readouterr().err
+
+
 def test_an_interrupt_ends_the_stream_with_its_counts(spar, recording, stream, monkeypatch):
     data = csv_of(spar, recording).encode()
 
