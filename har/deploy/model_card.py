@@ -9,12 +9,13 @@ import numpy as np
 
 from har.deploy.facts import CHECKPOINT, Facts
 from har.deploy.windows import Windows
-from har.errors import DataError
+from har.errors import HarError
 from har.evaluation.gathering import read_json
 from har.evaluation.measures import f1
 from har.evaluation.numbers import Column, Table
 from har.evaluation.resampling import activity_intervals
 from har.evaluation.scorecard import activities_table
+from har.training.stored import read_config
 
 _FORMS = {"best.ckpt": "checkpoint, torch eager", "model.pt2": "torch.export", "model.onnx": "ONNX"}
 
@@ -44,7 +45,7 @@ def model_card(
         "What it is fed": _fed(facts),
         "Data and subjects": _data(facts, test),
         "Protocol": _protocol(facts, config["data"], record),
-        "Scores": _scores(run, facts, scores),
+        "Scores": _scores(run, facts, config, scores),
         "Cost of use": _cost(content),
         "Intended use": _use(facts),
         "Limits": _limits(facts, test.store.cautions),
@@ -127,12 +128,12 @@ def _protocol(facts: Facts, settings: dict[str, Any], record: dict[str, Any]) ->
     )
 
 
-def _scores(run: Path, facts: Facts, scores: dict[str, Any]) -> str:
+def _scores(run: Path, facts: Facts, config: dict[str, Any], scores: dict[str, Any]) -> str:
     parts = [
         f"Of this model on its test subjects, macro F1 ({scores['policy']}) {_or_none(scores['macro_f1'])}:",
         activities_table(scores["per_activity"]).markdown(),
     ]
-    confusions = _other_folds(run, facts)
+    confusions = _all_folds(run, facts, config)
     if len(scores["subjects"]) < 2:
         parts.append("One test subject: there is no interval over subjects.")
     if len(confusions) > max(len(scores["subjects"]), 1):
@@ -144,7 +145,7 @@ def _scores(run: Path, facts: Facts, scores: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _other_folds(run: Path, facts: Facts) -> list[np.ndarray]:
+def _all_folds(run: Path, facts: Facts, config: dict[str, Any]) -> list[np.ndarray]:
     """Return one confusion a subject of the runs with the same settings and repeat on all folds, this one included."""
     found: dict[str, np.ndarray] = {}
     run = run.resolve()
@@ -152,12 +153,18 @@ def _other_folds(run: Path, facts: Facts) -> list[np.ndarray]:
         return []
     for path in sorted(run.parents[1].glob(f"*/{run.name}/scores.json")):
         try:
-            scores = read_json(path)
-        except DataError:
+            scores, own = read_json(path), read_config(path.parent)
+        except HarError:
             continue
-        if scores["activities"] == facts.activities:
+        if scores["activities"] == facts.activities and _without_fold(own) == _without_fold(config):
             found |= {subject: np.array(each["confusion"]) for subject, each in scores["subjects"].items()}
     return list(found.values())
+
+
+def _without_fold(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the runs of a variant share: without the fold, its seed and where the data lie."""
+    data = {key: value for key, value in config["data"].items() if key not in ("fold", "root")}
+    return {**config, "data": data, "seed_everything": None}
 
 
 def _folds_table(facts: Facts, confusions: list[np.ndarray]) -> Table:

@@ -18,11 +18,13 @@ from har.__main__ import main
 from har.deploy import export as exporting
 from har.deploy.export import LIMIT, export
 from har.deploy.formats import exported, save_int8, save_onnx
+from har.deploy.model_card import _scores
 from har.deploy.networks import classifier_of, open_network
 from har.errors import DataError, RunError, UsageError
 from har.learners.heads import Head
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms.plan import NormPlan
+from har.training.stored import read_config
 from tests.deploy.made import made_run, scored
 from tests.learners.small import small
 
@@ -109,6 +111,17 @@ def test_facts_that_are_missing_damaged_or_of_another_format_are_refused(shipped
         onnx.save(model, tmp_path / f"{number}.onnx")
         with pytest.raises(DataError, match=message):
             har.load(tmp_path / f"{number}.onnx")
+
+
+def test_runs_of_other_settings_beside_a_run_are_not_of_its_card(spar, root, tmp_path):
+    first, second = (tmp_path / "every" / f"subject-{number}" / "seed-0" for number in (1, 2))
+    scored(made_run(first, spar, root=root), root)
+    scored(made_run(second, spar, root=root, step_s=1.0, subjects={"test": ["2"]}), root)
+    scores = json.loads((first / "scores.json").read_text())
+    facts, config = open_network(first)[0], read_config(first)
+    assert "subjects together" not in _scores(first, facts, config, scores)
+    (second / "config.yaml").write_text((first / "config.yaml").read_text())
+    assert "2 subjects together" in _scores(first, facts, config, scores)
 
 
 class Planted:
