@@ -107,6 +107,7 @@ class ActivityStream:
         self.counts = self._arrivals.counts
         self.delay_s = delay_s(model.facts, rate_hz)
         self._windows: _Windows | None = None
+        self._has_times: bool | None = None
         self._waiting: list[tuple[NDArray[np.float64], NDArray[np.float64] | None]] = []
         # A window behind a gap takes four times as long to be complete, so the gap is known by then.
         self._most_waiting = max(int(min(self._step, model.facts.samples) / model.facts.rate_hz * rate_hz / 4), 1)
@@ -123,7 +124,8 @@ class ActivityStream:
             arrived: When the samples came, by ``time.perf_counter``, from which latency counts; now when None.
 
         Raises:
-            UsageError: The shapes are not the model's or each other's, or the units look wrong.
+            UsageError: The shapes are not the model's or each other's, the units look wrong, or only some samples have
+                times.
             DataError: The clock is more than 30 % off the stated rate.
         """
         clock = time.perf_counter() if arrived is None else arrived
@@ -134,9 +136,12 @@ class ActivityStream:
             raise UsageError(
                 f"samples of shape {signal_TC.shape}, not (samples, {len(inputs)}).", "Give every channel."
             )
+        if self._has_times not in (None, times is not None) and len(signal_TC):
+            raise UsageError("samples with times and without in one stream.", "Give times in every push or in none.")
         if times is not None and times.shape != (len(signal_TC),):
             raise UsageError(f"{times.shape} times of {len(signal_TC)} samples.", "Give one time for each sample.")
         if len(signal_TC):
+            self._has_times = times is not None
             self._waiting.append((signal_TC, times))
         return self._taken(clock) if self._is_due(times) else []
 

@@ -157,6 +157,11 @@ def test_an_impossible_stream_is_refused(model, options, message):
         ActivityStream(model, 50).push(np.zeros((2, 5)))
     with pytest.raises(UsageError, match="one time for each"):
         ActivityStream(model, 50).push(np.zeros((2, 6)), [0.0])
+    for first, then in (([0.0, 0.02], None), (None, [0.04, 0.06])):
+        stream = ActivityStream(model, 50)
+        stream.push(np.full((2, 6), 9.0), first)
+        with pytest.raises(UsageError, match="with times and without"):
+            stream.push(np.full((2, 6), 9.0), then)
 
 
 @pytest.mark.parametrize("rate_hz", [50.0, 100.0])
