@@ -109,7 +109,18 @@ def conclusions(results: Results) -> list[str]:
         found = [one for one in results.of(study) if one.has(a, b)]
         if found:
             said.append(f"{asked} (`{a}` − `{b}`): {_by_verdict(found, a, b)}.")
-    return said
+    return said + [sentence for one in results.of("convergence") for sentence in _soonest(one)]
+
+
+def _soonest(found: Found) -> list[str]:
+    """Return how soon a network with norms everywhere is as good as one without, where that was followed."""
+    reference = {f"{100 * row['share']:g} %" for row in found.rows[tables.TARGETS]}
+    return [
+        f"Steps to {listed(reference)} of the best validation score of a network without norms, on {found.data_set}, "
+        f"{row['sentence']}"
+        for row in found.rows[tables.TARGET_CONTRASTS]
+        if (row["a"], row["b"]) in {("every", "none"), ("every-own", "none-own")}
+    ]
 
 
 def _by_verdict(found: Sequence[Found], a: str, b: str) -> str:
