@@ -220,7 +220,7 @@ def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
     assert {"findings-bn-placement-forest.svg", "findings-convergence-fake-reached.svg"} < set(drawn)
     assert "/somewhere" not in text
     assert "`every@population` − `every`" in text
-    assert "- Steps to 90 % of the best validation score of a network without norms, on FAKE, every against none:" in text
+    assert "- Steps to 90 % of the best validation score of a network without norms, on FAKE, every against" in text
 
 
 class _Fixed:
