@@ -11,6 +11,7 @@ from pathlib import Path
 
 from har import __version__
 from har.commands.parser import CommandParser
+from har.commands.study import cores
 from har.files import data_root, runs_root
 
 _PACKAGES = ("torch", "pytorch-lightning", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "seglearn")
@@ -57,9 +58,7 @@ def _say(name: str, fine: bool, text: str) -> bool:
 
 def _threads() -> tuple[bool, str]:
     """Count the cores this process may use; a study uses one worker with one thread for each."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return True, f"{cores} cores: a study takes {cores} workers with one thread each"
+    return True, f"{cores()} cores: a study takes {cores()} workers with one thread each"
 
 
 def _disk(folder: Path) -> tuple[bool, str]:

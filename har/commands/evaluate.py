@@ -36,6 +36,31 @@ def main(args: list[str]) -> int:
         DataError: When there is nothing to score or a file is damaged.
         UsageError: When an option is wrong.
     """
+    options = _parser().parse_args(args)
+    path, several = options.paths[0], len(options.paths) > 1
+    studies = several or (path / "study.json").is_file() or len(list(path.glob("*/study.json"))) > 1
+    if options.html and studies:
+        raise UsageError(
+            "--html is for one run or predictions file.", "The page of a study is written by: har report STUDY"
+        )
+    if options.smooth and (studies or path.is_file()):
+        raise UsageError(
+            "--smooth is for one run.",
+            "A study gets smoothed decisions, without training anew, where its inferences list them (running+hmm).",
+        )
+    if (path / "study.json").is_file() and not several:
+        if options.out is not None:
+            raise UsageError("--out is not for a study: its scores stand in its folder.", "Leave --out away.")
+        return _study(path, options.policy, as_json=options.json)
+    if options.out is not None:
+        _expect_folder(options.out)
+    if studies:
+        return _across(options.paths, options.policy, options.out, as_json=options.json)
+    return _run(path, options.policy, options.out, options.smooth, as_json=options.json, as_html=options.html)
+
+
+def _parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser("evaluate", "F1 per activity of a run, a study or a predictions file.", _EXAMPLES)
     parser.add_argument(
         "paths",
@@ -66,27 +91,7 @@ def main(args: list[str]) -> int:
         "--html", action="store_true", help="write scores.html too, the page of a run or of a predictions file"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args(args)
-    path, several = options.paths[0], len(options.paths) > 1
-    studies = several or (path / "study.json").is_file() or len(list(path.glob("*/study.json"))) > 1
-    if options.html and studies:
-        raise UsageError(
-            "--html is for one run or predictions file.", "The page of a study is written by: har report STUDY"
-        )
-    if options.smooth and (studies or path.is_file()):
-        raise UsageError(
-            "--smooth is for one run.",
-            "A study gets smoothed decisions, without training anew, where its inferences list them (running+hmm).",
-        )
-    if (path / "study.json").is_file() and not several:
-        if options.out is not None:
-            raise UsageError("--out is not for a study: its scores stand in its folder.", "Leave --out away.")
-        return _study(path, options.policy, as_json=options.json)
-    if options.out is not None:
-        _expect_folder(options.out)
-    if studies:
-        return _across(options.paths, options.policy, options.out, as_json=options.json)
-    return _run(path, options.policy, options.out, options.smooth, as_json=options.json, as_html=options.html)
+    return parser
 
 
 def _run(path: Path, policy: str, out: Path | None, smooth: list[str], *, as_json: bool, as_html: bool) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from har.evaluation.gathering import Gathered, Run
 from har.evaluation.measures import row_shares
 from har.evaluation.numbers import Column, Table
+from har.evaluation.paired import paired_runs
 
 MOST = 10  # pairs of a contrast that are shown
 
@@ -28,8 +29,7 @@ def changes(gathered: Gathered, a: str, b: str) -> list[dict[str, Any]]:
         At most `MOST` pairs, those without any change left out; none where no runs are paired, or where paired runs
         predicted different windows.
     """
-    first, second = ({(run.fold, run.repeat): run for run in gathered.of(name)} for name in (a, b))
-    pairs = [(first[key], second[key]) for key in first if key in second]
+    pairs = paired_runs(gathered, a, b)
     if not pairs or any(one.windows != other.windows for one, other in pairs):
         return []
     a_SKK, b_SKK = _by_subject([one for one, _ in pairs]), _by_subject([other for _, other in pairs])
