@@ -37,7 +37,10 @@ _CHUNK_BYTES = 1 << 20
 _SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 _ZIP_BEGINS = b"PK\x03\x04"
 _RESOURCE_FORKS = "__MACOSX"
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+_BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError),
+    UnicodeDecodeError,  # of a member's name
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +138,17 @@ def _members(archive: Path, shown: str) -> Iterator[list[_Member]]:
                 raise DataError(f"archive {shown} is cut off or damaged: its directory is missing.", "Get it again.")
             raise DataError(f"{archive} is neither a zip nor a tar file.", "Get the archive again.")
     except (*_BROKEN, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's; bz2 and gzip report damage as one without a number
+        if isinstance(error, OSError) and _is_of_disk(error):
+            raise
         raise DataError(f"archive {shown} is damaged: {error}.", "Get the archive again.") from error
+
+
+def _is_of_disk(error: OSError) -> bool:
+    """Return whether a disk failed, and not the archive: bz2 and gzip report damage without a number.
+
+    Where a damaged zip places a member in front of itself, the system refuses to go there and names no file.
+    """
+    return error.errno is not None and (error.errno != errno.EINVAL or error.filename is not None)
 
 
 def _of_zip(opened: zipfile.ZipFile, shown: str) -> Iterator[_Member]:

@@ -1,5 +1,6 @@
 """Archives: whole or not at all, nowhere but in their folder, and no more than they announce."""
 
+import contextlib
 import errno
 import io
 import random
@@ -38,6 +39,15 @@ def _tree(folder):
 
 def _nothing_left(tmp_path, archive):
     return [path.name for path in tmp_path.iterdir()] == [archive.name]
+
+
+def test_a_zip_with_any_byte_changed_is_unpacked_or_refused(tmp_path):
+    path = _zip(tmp_path / "a.zip", {"ä.txt": b"one " * 20})
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x81]) + whole[place + 1 :])
+        with contextlib.suppress(DataError):
+            unpack([path], tmp_path / "out")
 
 
 @pytest.mark.parametrize("make", [_zip, _tar, lambda path, members: _tar(path, members, "w")])
