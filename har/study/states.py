@@ -146,7 +146,7 @@ def _is_whole(checkpoint: Path) -> bool:
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # noqa: BLE001 - zipfile raises many kinds for bytes that are no archive
         return False
 
 
