@@ -110,8 +110,8 @@ def use_table(result: dict[str, Any]) -> Table | None:
     note = (
         "Means over the runs that were exported. Wall time of one thread, the forms of a run measured in turn, on"
         f" {'; '.join(machines)}; norms are folded in all but the checkpoint, whose file also holds the optimiser."
-        " Macro F1 is of a run's own test windows, pooled, and what is lost is lost against its checkpoint; a minus"
-        " sign is a gain."
+        " Macro F1 (present) is the mean over a run's own test subjects, and what is lost is lost against its"
+        " checkpoint; a minus sign is a gain."
     )
     return Table("cost-of-use", "Cost of use", columns, rows, note)
 
