@@ -26,7 +26,7 @@ from har.deploy.latency import latencies
 from har.deploy.model_card import model_card
 from har.deploy.networks import Network, classifier_of, of_classifier, open_network
 from har.deploy.windows import Windows
-from har.errors import HarError, RunError
+from har.errors import HarError, RunError, UsageError
 from har.evaluation.gathering import read_json
 from har.files import replacing, write_json, write_text
 from har.learners.cost import describe
@@ -65,12 +65,14 @@ def export(run: Path, out: Path | None = None, root: str | None = None) -> Expor
         root: The data root; the run's own when None.
 
     Raises:
-        UsageError: The folder is no finished run, its learner cannot be exported, or its data are not what they were.
+        UsageError: The folder is no finished run or has no scores, its learner cannot be exported, or its data are not
+            what they were.
         RunError: An exported file differs from the checkpoint by more than 1e-4. Nothing is written then.
     """
     facts, classifier = Facts.of_run(run), classifier_of(run)
     test = Windows.of_run(run, "test", root)
     calibration_NTC = Windows.of_run(run, "validation", root).spread(_CALIBRATION_WINDOWS)
+    scores = _scores_of(run)
     folded, left = fold(classifier)
     program = exported(folded, facts.samples, len(facts.channels.made))
     with tempfile.TemporaryDirectory() as scratch:
@@ -97,9 +99,16 @@ def export(run: Path, out: Path | None = None, root: str | None = None) -> Expor
     if "why" in int8:
         (folder / INT8).unlink(missing_ok=True)  # of an earlier export
     write_json(folder / "deploy.json", content)
-    scores = read_json(run / "scores.json")
     write_text(folder / "model-card.md", model_card(run, facts, read_run(run), read_config(run), scores, content, test))
     return Exported(folder, [*names, "deploy.json", "model-card.md"], content)
+
+
+def _scores_of(run: Path) -> dict[str, Any]:
+    """Read what the card says of the run, before anything is written."""
+    if not (run / "scores.json").is_file():
+        raise UsageError(f"{run} has no scores.json, of which the model card is made.", f"Score it: har test {run}")
+    scores: dict[str, Any] = read_json(run / "scores.json")
+    return scores
 
 
 def _in_8_bits(made: Path, facts: Facts, calibration_NTC: NDArray[np.float32]) -> dict[str, Any]:

@@ -230,6 +230,20 @@ def test_a_file_that_differs_is_refused_and_nothing_is_written(run, root, monkey
     assert LIMIT == 1e-4
 
 
+@pytest.mark.parametrize(("content", "error"), [(None, UsageError), ("{", DataError)])
+def test_a_run_without_whole_scores_is_refused_before_anything_is_written(run, root, tmp_path, content, error):
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for name in ("checkpoints", "config.yaml", "run.json"):
+        (changed / name).symlink_to(run / name)
+    if content is not None:
+        (changed / "scores.json").write_text(content)
+    with pytest.raises(error, match=r"scores\.json") as caught:
+        export(changed, tmp_path / "out", str(root))
+    assert caught.value.hint.startswith(f"Score it: har test {changed}" if content is None else "Restore it")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be_exported_says_why(run, root, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="holds no run"):
         export(tmp_path)
