@@ -12,7 +12,7 @@ import math
 EMPTY = ("refuse", "leave-out")
 # More than any wearable sensor's, and a sign that a period or a wrong unit was given as rate.
 HIGHEST_RATE_HZ = 10_000.0
-_MOST_TIMES_NOMINAL = 8
+MOST_TIMES_NOMINAL = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +73,9 @@ def problems_of(recipe: Recipe, nominal_hz: float) -> list[str]:
         problems.append(f"rate_hz: {rate_hz} is not a rate")
     elif rate_hz > HIGHEST_RATE_HZ:
         problems.append(f"rate_hz: {rate_hz:g} Hz is more than {HIGHEST_RATE_HZ:g} Hz, the highest rate of a store")
-    elif rate_hz > _MOST_TIMES_NOMINAL * nominal_hz > 0:
+    elif rate_hz > MOST_TIMES_NOMINAL * nominal_hz > 0:
         problems.append(
-            f"rate_hz: {rate_hz:g} Hz is more than {_MOST_TIMES_NOMINAL} times the card's {nominal_hz:g} Hz: nothing "
+            f"rate_hz: {rate_hz:g} Hz is more than {MOST_TIMES_NOMINAL} times the card's {nominal_hz:g} Hz: nothing "
             "is gained, the store only grows"
         )
     if recipe.max_gap_s is not None and not 0 < recipe.max_gap_s < math.inf:

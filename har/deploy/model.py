@@ -117,8 +117,8 @@ class Model:
             UsageError: Shape, columns, rate, step or units are not the model's, or the signal is shorter than a window.
             DataError: Values are missing, infinite or no numbers.
         """
-        require_rate(rate_hz)
         facts = self.facts
+        require_rate(rate_hz, facts.rate_hz)
         signal_TC = array_of(signal, facts.inputs)
         if streaming:
             stream = ActivityStream(self, rate_hz, step_s=step_s, units=units)

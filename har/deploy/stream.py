@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from har.datasets.recipe import MOST_TIMES_NOMINAL
 from har.deploy.arrivals import Arrivals
 from har.deploy.causal import Segment, delay_s, require_causal
 from har.deploy.signals import check_units, factors_of
@@ -97,7 +98,7 @@ class ActivityStream:
         units: Mapping[str, str] | None = None,
     ) -> None:
         require_causal(model.facts)
-        require_rate(rate_hz)
+        require_rate(rate_hz, model.facts.rate_hz)
         self.model, self.rate_hz = model, rate_hz
         self._units = dict(units or {})
         self._factor_C = factors_of(model.facts.inputs, units)
@@ -221,11 +222,16 @@ class ActivityStream:
         return Step(start_s, end_s, facts.activities[number], float(behind_K[number]), behind_K, latency_ms)
 
 
-def require_rate(rate_hz: float) -> None:
-    """Refuse what is no rate.
+def require_rate(rate_hz: float, model_hz: float) -> None:
+    """Refuse what is no rate, and one of which preparation would not make the model's.
 
     Raises:
-        UsageError: It is not a positive, finite number.
+        UsageError: It is not a positive, finite number, or so low that most of a window would be made up.
     """
     if not 0 < rate_hz < float("inf"):
         raise UsageError(f"{rate_hz} Hz is no rate.", "Give samples per second, such as 50.")
+    if model_hz > MOST_TIMES_NOMINAL * rate_hz:
+        raise UsageError(
+            f"samples at {rate_hz:g} Hz are too few for a model of {model_hz:g} Hz: most of a window would be made up.",
+            f"Give samples per second, not seconds per sample; at least {model_hz / MOST_TIMES_NOMINAL:g}.",
+        )

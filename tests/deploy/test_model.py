@@ -76,6 +76,8 @@ def test_a_frame_is_taken_by_names_and_units_are_converted(model, recording):
         (lambda x: np.where(np.arange(len(x))[:, None] == 7, np.nan, x), {}, "the first in row 7 of acc_x"),
         (lambda x: np.full(x.shape, "a"), {}, "no numbers"),
         (lambda x: x, {"rate_hz": 0}, "0 Hz is no rate"),
+        (lambda x: x, {"rate_hz": 0.02}, "0.02 Hz are too few for a model of 50 Hz"),
+        (lambda x: x, {"rate_hz": 6.24, "streaming": True}, "6.24 Hz are too few"),
         (lambda x: x, {"step_s": 0.501}, "whole number"),
         (lambda x: x, {"units": {"accelerometer": "rad/s"}}, "unit of accelerometer 'rad/s' is not known"),
         (lambda x: x, {"units": {"acelerometer": "g"}}, "Did you mean 'accelerometer'"),
