@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def model_card(
         f"Activities from sensors: {facts.data_set}": _summary(facts, content),
         "What it is fed": _fed(facts),
         "Data and subjects": _data(facts, test),
-        "Protocol": _protocol(facts, config["data"], record),
+        "Protocol": _protocol(facts, config["data"], record, test.store.activities),
         "Scores": _scores(run, facts, config, scores),
         "Cost of use": _cost(content),
         "Intended use": _use(facts),
@@ -114,17 +115,19 @@ def _card_texts(name: str) -> tuple[str, str, str]:
     )
 
 
-def _protocol(facts: Facts, settings: dict[str, Any], record: dict[str, Any]) -> str:
+def _protocol(facts: Facts, settings: dict[str, Any], record: dict[str, Any], of_store: Sequence[str]) -> str:
     chosen = ""
     if "best_validation_macro_f1" in record:
         of_step = f"The weights are those of step {record['best_step']},"
         what = "The head's setting is the one" if record.get("at_once") else of_step
         best = record["best_validation_macro_f1"]
         chosen = f" {what} with the best macro F1 on the validation subjects ({best:.3f})."
+    others = [activity for activity in of_store if activity not in facts.activities]
+    left_out = f" Windows of {', '.join(others)} are in neither training nor scores." if others else ""
     return (
         f"Fold {facts.fold['name']}; windows of {settings['window_s']:g} s every {settings['step_s']:g} s, label rule "
-        f"{settings['label_rule']}, least purity {settings['min_purity']:g}, null activity: {settings['null']}.{chosen}"
-        " The test subjects were predicted once, afterwards."
+        f"{settings['label_rule']}, least purity {settings['min_purity']:g}, null activity: {settings['null']}."
+        f"{left_out}{chosen} The test subjects were predicted once, afterwards."
     )
 
 

@@ -1,5 +1,6 @@
 """`har export`: every file gives the checkpoint's probabilities and says what it must be fed."""
 
+import dataclasses
 import io
 import json
 import pickle
@@ -18,13 +19,13 @@ from har.__main__ import main
 from har.deploy import export as exporting
 from har.deploy.export import LIMIT, export
 from har.deploy.formats import exported, save_int8, save_onnx
-from har.deploy.model_card import _scores
+from har.deploy.model_card import _protocol, _scores
 from har.deploy.networks import classifier_of, open_network
 from har.errors import DataError, RunError, UsageError
 from har.learners.heads import Head
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms.plan import NormPlan
-from har.training.stored import read_config
+from har.training.stored import read_config, read_run
 from tests.deploy.made import made_run, scored
 from tests.learners.small import small
 
@@ -190,6 +191,15 @@ def test_the_card_tells_data_protocol_scores_and_limits(shipped, spar):
         assert text in card
     assert all(f"| {activity}" in card for activity in spar.activities)
     assert max(map(len, card.split("\n"))) < 2000
+    assert "neither training nor scores" not in card
+
+
+def test_the_card_names_the_activities_that_the_scores_leave_out(shipped, spar):
+    facts, record = open_network(shipped.folder / "model.onnx")[0], read_run(shipped.folder.parent)
+    settings = read_config(shipped.folder.parent)["data"]
+    few = dataclasses.replace(facts, activities=spar.activities[2:])
+    text = _protocol(few, settings, record, spar.activities)
+    assert f"Windows of {spar.activities[0]}, {spar.activities[1]} are in neither training nor scores." in text
 
 
 def test_an_onnx_model_is_used_without_torch(shipped, spar):
