@@ -32,7 +32,8 @@ def protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
         box["activities"] = "all of the data set"
     if len(inferences_of(study)) > 1:
         box["statistics at inference"] = ", ".join(inferences_of(study))
-    box["selection of weights"] = "best validation macro F1; the test subjects are scored once, with those weights"
+    chosen = _selection(study["protocol"])
+    box["selection of weights"] = f"{chosen}; the test subjects are scored once, with those weights"
     fitted = list(dict.fromkeys(parts_of(run.arm)[0] for run in gathered.runs if run.at_once))
     if fitted:
         box["fitted at once"] = (
@@ -47,6 +48,14 @@ def protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
     for part in ("validation", "test"):
         box[f"activities missing from {part}"] = _missing(gathered, part)
     return box
+
+
+def _selection(settings: Mapping[str, Any]) -> str:
+    """Return which weights of a run are its own, from the settings that all variants share."""
+    steps, interval = settings.get("max_steps"), settings.get("val_check_interval")
+    if steps is not None and steps == interval:
+        return "those of the last step, the one evaluation"
+    return "best validation macro F1"
 
 
 def named(values: Mapping[str, Any]) -> dict[str, str]:

@@ -247,6 +247,19 @@ def test_the_protocol_tells_no_missing_activity_from_no_record_of_it(study, tmp_
     assert "- activities missing from test: not stated\n" in (folder / "report.md").read_text()
 
 
+def test_the_protocol_says_whether_weights_were_chosen_or_are_the_last(tmp_path):
+    folder = write_study(tmp_path / "s" / "d", FakeStudy(subjects=2))
+    study = json.loads((folder / "study.json").read_text())
+    for interval, said in (
+        (None, "best validation macro F1;"),
+        (50, "best validation"),
+        (400, "those of the last step"),
+    ):
+        study["protocol"]["val_check_interval"] = interval
+        (folder / "study.json").write_text(json.dumps(study))
+        assert study_page(folder).boxes["Protocol"]["selection of weights"].startswith(said)
+
+
 def test_problems_stand_before_the_answer(tmp_path):
     folder = write_study(tmp_path / "s" / "d")
     record = json.loads((folder / "v1/subject-3/repeat-0/run.json").read_text())
