@@ -22,9 +22,10 @@ import yaml
 from har.errors import DataError, HarError, candidates
 from har.evaluation.arms import RUNNING, arm, arms, inferences_of
 from har.evaluation.counts import Counts, count, natural
-from har.evaluation.kinds import LISTED, NAMES, RECORD, STUDY, Kind, misfit, misnamed
+from har.evaluation.kinds import LISTED, NAMES, RECORD, STUDY, TUNED, Kind, misfit, misnamed
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.scores import read_run, scores_file, summary
+from har.evaluation.tuning_tables import tuning_tables
 from har.files import parse_json, write_json
 
 _STUDY_KEYS = ("name", "question", "data_set", "variants", "contrasts", "repeats", "folds", "protocol", "runs", "notes")
@@ -144,7 +145,7 @@ def load_study(folder: Path) -> dict[str, Any]:
     if missing:
         raise DataError(f"{path}: entry {missing[0]!r} is missing.", _WRITE_AGAIN)
     empty = [f"entry {key!r} is empty" for key in _STUDY_KEYS if study[key] is None]
-    if wrong := next(iter(empty), None) or misfit(study, STUDY):
+    if wrong := next(iter(empty), None) or misfit(study, STUDY) or misfit(study.get("tuning") or {}, TUNED):
         raise DataError(f"{path}: {wrong}.", _WRITE_AGAIN)
     _check_lists(path, study)
     return dict(study)
@@ -236,10 +237,16 @@ def _read_tuning(folder: Path, study: dict[str, Any]) -> tuple[dict[str, Any] | 
     """Read what a study has tuned, if anything; a sentence where that cannot be read."""
     if "tuning" not in study:
         return None, []
+    path = folder / "tuning.json"
     try:
-        return dict(read_json(folder / "tuning.json")), []
+        found = dict(read_json(path))
+        for table in tuning_tables(found):
+            table.csv()  # where it cannot be shown, something is not what it must be
     except DataError as error:
         return None, [f"What was tuned is not shown: {error.what.rstrip('.')}."]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return None, [f"What was tuned is not shown: {path} is damaged ({type(error).__name__}: {error})."]
+    return found, []
 
 
 def read_json(path: Path) -> Any:

@@ -17,9 +17,10 @@ _WORDS: dict[Any, str] = {
 STUDY: dict[str, Kind] = {
     **dict.fromkeys(("name", "question", "data_set"), str),
     **dict.fromkeys(("repeats", "seed"), int),
-    **dict.fromkeys(("variants", "protocol", "target", "overrides"), dict),
+    **dict.fromkeys(("variants", "protocol", "target", "tuning", "overrides"), dict),
     **dict.fromkeys(("contrasts", "folds", "runs", "notes", "inferences"), list),
 }
+TUNED: dict[str, Kind] = {"own": dict}  # what is said of tuning in study.json
 LISTED: dict[str, dict[str, Kind]] = {  # what each entry of a list in study.json must have
     "runs": {"variant": str, "fold": str, "repeat": int, "folder": str},
     "folds": {"name": str, "train": list, "test": list},

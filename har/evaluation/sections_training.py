@@ -60,7 +60,7 @@ def steps_to_target(material: Material) -> Section | None:
     if target is None:
         return None
     shares = tables["steps-to-target-curves"]
-    own = list(material.gathered.study.get("tuning", {"own": {}})["own"].values())
+    own = list(((material.gathered.study.get("tuning") or {}).get("own") or {}).values())
     panels = [[name for name in material.looks if (name in own) == is_own] for is_own in (False, True)]
     panels = [[name for name in panel if name in target["variants"]] for panel in panels]
     drawn = [

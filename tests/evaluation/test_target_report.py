@@ -10,6 +10,7 @@ import re
 import pytest
 
 from har.commands.evaluate import main as evaluate
+from har.errors import DataError
 from har.evaluation.comparison import evaluate_study
 from har.evaluation.report import write_report
 from tests.fakes.study import FakeStudy, write_study
@@ -135,7 +136,7 @@ def test_what_was_tuned_is_shown_with_every_trial(study):
     )
 
 
-@pytest.mark.parametrize("content", [None, "{"])
+@pytest.mark.parametrize("content", [None, "{", "[1]", "{}", json.dumps(TUNING | {"choices": [{"own": 1}]})])
 def test_a_lost_tuning_file_is_a_problem_and_no_crash(study, content):
     tuned(study)
     (study / "tuning.json").unlink()
@@ -145,6 +146,13 @@ def test_a_lost_tuning_file_is_a_problem_and_no_crash(study, content):
     problems = json.loads((study / "contrasts.json").read_text())["problems"]
     assert any("What was tuned is not shown" in problem for problem in problems)
     assert not (study / "tables" / "tuned.csv").exists()
+
+
+@pytest.mark.parametrize("tuning", [3, [1], {"own": ["every-own"]}])
+def test_a_study_that_says_something_odd_of_its_tuning_is_refused(study, tuning):
+    change(study, tuning=tuning)
+    with pytest.raises(DataError, match="not a mapping"):
+        write_report(study)
 
 
 def test_a_study_without_target_or_tuning_has_no_trace_of_them(tmp_path):
