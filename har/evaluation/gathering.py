@@ -20,9 +20,9 @@ import pandas as pd
 import yaml
 
 from har.errors import DataError, HarError, candidates
-from har.evaluation.arms import RUNNING, arm, arms, inferences_of
+from har.evaluation.arms import RUNNING, arm, arms, inferences_of, parts_of
 from har.evaluation.counts import Counts, count, natural
-from har.evaluation.kinds import LISTED, NAMES, RECORD, STUDY, TUNED, Kind, misfit, misnamed
+from har.evaluation.kinds import LISTED, NAMES, RECORD, STUDY, TARGET, TUNED, Kind, misfit, misnamed
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.scores import read_run, scores_file, summary
 from har.evaluation.tuning_tables import tuning_tables
@@ -145,25 +145,40 @@ def load_study(folder: Path) -> dict[str, Any]:
     if missing:
         raise DataError(f"{path}: entry {missing[0]!r} is missing.", _WRITE_AGAIN)
     empty = [f"entry {key!r} is empty" for key in _STUDY_KEYS if study[key] is None]
-    if wrong := next(iter(empty), None) or misfit(study, STUDY) or misfit(study.get("tuning") or {}, TUNED):
+    if wrong := next(iter(empty), None) or misfit(study, STUDY) or _wrong_option(study):
         raise DataError(f"{path}: {wrong}.", _WRITE_AGAIN)
     _check_lists(path, study)
     return dict(study)
 
 
+def _wrong_option(study: dict[str, Any]) -> str | None:
+    """Return what is wrong with an entry that not every study has, None where nothing is."""
+    if "target" in study and (wrong := _wrong_entry(study["target"], TARGET, ())) is not None:
+        return f"target {wrong}"
+    numbers, size = study["protocol"].get("train_subjects") or [], study["protocol"].get("batch_size")
+    if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+        return f"train_subjects is {str(numbers)[:60]!r}, not a list of whole numbers"
+    if size is not None and (type(size) is not int or size < 1):
+        return f"batch_size is {str(size)[:60]!r}, not a whole number above 0"
+    return misnamed(study, ("inferences",)) or misfit(study.get("tuning") or {}, TUNED)
+
+
 def _check_lists(path: Path, study: dict[str, Any]) -> None:
-    """Raise a `DataError` where a list of a study lacks what it needs, or a run is of a fold that is not listed."""
+    """Raise a `DataError` where a list of a study lacks what it needs, or names a fold or variant that is not there."""
     for name, kinds in LISTED.items():
         for place, entry in enumerate(study[name]):
             wrong = _wrong_entry(entry, kinds, NAMES.get(name, ()))
             if wrong is not None:
                 raise DataError(f"{path}: entry {name}[{place}] {wrong}.", _WRITE_AGAIN)
-    folds = [fold["name"] for fold in study["folds"]]
-    for place, run in enumerate(study["runs"]):
-        if run["fold"] not in folds:
+    known = {"fold": [fold["name"] for fold in study["folds"]], "variant": list(study["variants"])}
+    named = [(f"runs[{place}]", key, run[key]) for place, run in enumerate(study["runs"]) for key in known]
+    for place, found in enumerate(study["contrasts"]):
+        named += [(f"contrasts[{place}]", "variant", parts_of(found[side])[0]) for side in ("a", "b")]
+    for where, key, name in named:
+        if name not in known[key]:
             raise DataError(
-                f"{path}: entry runs[{place}] is of fold {run['fold']!r}, which is not among the folds.",
-                candidates(run["fold"], folds),
+                f"{path}: entry {where} is of {key} {name!r}, which is not among the {key}s.",
+                candidates(name, known[key]),
             )
 
 

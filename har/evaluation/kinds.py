@@ -21,6 +21,7 @@ STUDY: dict[str, Kind] = {
     **dict.fromkeys(("contrasts", "folds", "runs", "notes", "inferences"), list),
 }
 TUNED: dict[str, Kind] = {"own": dict}  # what is said of tuning in study.json
+TARGET: dict[str, Kind] = {"reference": str, "share": (int, float)}
 LISTED: dict[str, dict[str, Kind]] = {  # what each entry of a list in study.json must have
     "runs": {"variant": str, "fold": str, "repeat": int, "folder": str},
     "folds": {"name": str, "train": list, "test": list},

@@ -92,6 +92,12 @@ def test_windows_that_both_variants_have_lost_are_missed(study):
         ),
         (lambda content: content["runs"][0].update(folder=3), r"runs\[0\] is damaged: folder is '3', not text"),
         (lambda content: content["folds"].pop(1), r"runs\[\d+\] is of fold 'subject-2'"),
+        (lambda content: content["variants"].pop("every"), r"runs\[\d+\] is of variant 'every'"),
+        (lambda content: content["contrasts"][0].update(b="x@target"), r"contrasts\[0\] is of variant 'x'"),
+        (lambda content: content.update(target={"share": 0.9}), "target lacks 'reference'"),
+        (lambda content: content.update(inferences=[1]), "inferences is .* of names"),
+        (lambda content: content["protocol"].update(train_subjects=[1, "x"]), "train_subjects is .* whole numbers"),
+        (lambda content: content["protocol"].update(batch_size=0), "batch_size is '0', not a whole number above 0"),
     ],
 )
 def test_a_study_file_with_half_of_an_entry_is_refused_with_its_place(study, harm, says):
