@@ -18,7 +18,7 @@ from har.files import data_root
 from har.windows.account import COUNTED
 from har.windows.joined import is_joining, join, read_joining
 from har.windows.prepare import is_prepared, prepare, recover, store_folder
-from har.windows.store import read_manifest
+from har.windows.store import cautions_of, read_manifest
 
 _EXAMPLES = """\
 har prepare spar
@@ -77,6 +77,7 @@ def _run(options: argparse.Namespace) -> int:
             )
         print(f"{name}: {_said(card, read_manifest(store_folder(name, options.root))[0])}")
     print(f"Store: {store_folder(name, options.root)}")
+    _warn(read_manifest(store_folder(name, options.root))[0])
     _warn_of_unread(store_folder(name, options.root), options.source)
     return 0
 
@@ -100,7 +101,14 @@ def _join(path: Path, options: argparse.Namespace) -> int:
         f"Hz, {counts['unlabelled_rows'] / counts['rows']:.0%} of it without a shared activity."
     )
     print(f"Folds: {', '.join(manifest['splits'])} (data.folds).\nStore: {store}")
+    _warn(manifest)
     return 0
+
+
+def _warn(manifest: dict[str, Any]) -> None:
+    """Say what every run on the store will say."""
+    for caution in cautions_of(manifest):
+        print(f"Warning: {caution}", file=sys.stderr)
 
 
 def _warn_of_unread(store: Path, source: str | None) -> None:

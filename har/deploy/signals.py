@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 from har.datasets.card import Channel
 from har.datasets.units import SI
 from har.errors import DataError, UsageError, unknown
+from har.windows.plausible import SI_UNIT, lengths_of, looks_like
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Gravity alone is 9.81 m/s²: the median length of an acceleration on a body stays far above 3 m/s² (jumping and
-# falling are short). In g it is about 1, in milli-g about 1000.
-_LOOKS_LIKE = (("g", 0.5, 2.0), ("mg", 300.0, 3000.0))
-_FASTEST_RAD_S = 35.0  # 2000 °/s, the full scale of gyroscopes that people wear; half of the samples cannot be beyond
 _USUAL = {"m/s²": "m/s² (1 g = 9.80665 m/s²)", "rad/s": "rad/s (1 °/s = 0.0174533 rad/s)"}
 
 
@@ -109,24 +106,12 @@ def check_units(signal_TC: NDArray[np.float64], inputs: tuple[Channel, ...], uni
     Raises:
         UsageError: Accelerations look like g, or rates of rotation like degrees per second.
     """
-    for site in dict.fromkeys(channel.site for channel in inputs):
-        for sensor, unit in (("accelerometer", "m/s²"), ("gyroscope", "rad/s")):
-            axes = {c.axis: i for i, c in enumerate(inputs) if (c.sensor, c.site, c.unit) == (sensor, site, unit)}
-            if sensor in (units or {}) or not {"x", "y", "z"} <= set(axes):
-                continue
-            length = float(np.median(np.linalg.norm(signal_TC[:, [axes["x"], axes["y"], axes["z"]]], axis=1)))
-            looks = _looks_like(sensor, length)
-            if looks:
-                raise UsageError(
-                    f"the {sensor} at {site} looks like {looks} and not {unit}: half of its samples are longer than "
-                    f"{length:.3g}.",
-                    f'Give {_USUAL[unit]}, or say which unit it is: units={{"{sensor}": "{looks}"}}, '
-                    f"or --units {sensor}={looks}; likewise if it is {unit} all the same.",
-                )
-
-
-def _looks_like(sensor: str, length: float) -> str | None:
-    """Return the unit that the median length of a vector betrays, None where it may be in SI units."""
-    if sensor == "gyroscope":
-        return "°/s" if length > _FASTEST_RAD_S else None
-    return next((unit for unit, low, high in _LOOKS_LIKE if low < length < high), None)
+    for (sensor, site), length in lengths_of(signal_TC, inputs).items():
+        looks, unit = looks_like(sensor, length), SI_UNIT[sensor]
+        if looks and sensor not in (units or {}):
+            raise UsageError(
+                f"the {sensor} at {site} looks like {looks} and not {unit}: half of its samples are longer than "
+                f"{length:.3g}.",
+                f'Give {_USUAL[unit]}, or say which unit it is: units={{"{sensor}": "{looks}"}}, '
+                f"or --units {sensor}={looks}; likewise if it is {unit} all the same.",
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from har.datasets.recording import UNLABELLED, RawRecording, Recording, natural_order
 from har.errors import DataError
+from har.windows.plausible import SI_UNIT, Vector, looks_like
 from har.windows.signal import Plan, Treated, prepare_recording
 
 # What is counted, in rows of a stream unless said otherwise.
@@ -30,6 +31,7 @@ COUNTED = {
     "labels_out_of_reach": "samples without a label nearer than the longest gap, unlabelled",
 }
 _USUAL = ("rows_as_they_were", "rows_resampled")
+_NAMED = 5  # subjects of a caution
 
 
 class Preparation:
@@ -67,6 +69,7 @@ class Preparation:
         self._measured_hz: list[float] = []
         self._left_out: list[dict[str, str]] = []
         self._changed: list[dict[str, Any]] = []
+        self._lengths: dict[Vector, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def recordings(self, raws: Iterable[RawRecording], jobs: int = 1) -> Iterator[Recording]:
         """Yield what the raw recordings become, in their order.
@@ -114,6 +117,9 @@ class Preparation:
         self._recordings += not raw.lacks
         self._counts.update(treated.counts)
         self._measured_hz += treated.measured_hz
+        for lengths in treated.lengths:
+            for vector, length in lengths.items():
+                self._lengths[vector][raw.subject].append(length)
         name = {"subject": raw.subject, "trial": raw.trial}
         if treated.reason:
             self._left_out.append({**name, "reason": treated.reason})
@@ -126,6 +132,17 @@ class Preparation:
     def subjects(self) -> list[str]:
         """Subjects of the source, in natural order."""
         return natural_order(self._subjects)
+
+    def cautions(self) -> list[str]:
+        """Return what every run on the data must say, by what was found in them: sensors in another unit."""
+        cautions = []
+        for (sensor, site), of_each in self._lengths.items():
+            length_of = {subject: float(np.median(of_each[subject])) for subject in natural_order(of_each)}
+            looks_of = {subject: looks_like(sensor, length) for subject, length in length_of.items()}
+            for unit in filter(None, dict.fromkeys(looks_of.values())):
+                found = {subject: length_of[subject] for subject, looks in looks_of.items() if looks == unit}
+                cautions.append(_doubt(sensor, site, unit, found, len(length_of)))
+        return cautions
 
     def source_counts(self) -> dict[str, Any]:
         """Return what the source holds, to be held against the card's facts; a row is one of a first stream."""
@@ -151,3 +168,14 @@ class Preparation:
             "left_out": self._left_out,
             "recordings": self._changed,
         }
+
+
+def _doubt(sensor: str, site: str, unit: str, found: dict[str, float], subjects: int) -> str:
+    """Say that a sensor looks like another unit than the card's, of whom, and what to do about it."""
+    named = f"{', '.join(list(found)[:_NAMED])}{' …' if len(found) > _NAMED else ''}"
+    whose = "" if len(found) == subjects else f" of {len(found)} of {subjects} subjects ({named})"
+    gravity = "; where gravity was taken out, sensor: linear-acceleration" if sensor == "accelerometer" else ""
+    return (
+        f"The {sensor} at {site}{whose} looks like {unit} and not {SI_UNIT[sensor]}, which the card says: the median "
+        f"length of its vector is {np.median(list(found.values())):.3g}. Correct the unit in the card{gravity}."
+    )

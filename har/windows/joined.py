@@ -99,7 +99,9 @@ def join(found: Joining, root: str | Path | None = None) -> Path:
         with replacing_folder(folder) as part:
             write_store(part, _card(found, stores), _recordings(found, stores))
             manifest, _ = read_manifest(part)
-            write_json(part / "manifest.json", {**manifest, "joined": made_of})
+            cautions = [f"{store.name}: {caution}" for store in stores for caution in store.cautions]
+            said = {"cautions": cautions} if cautions else {}
+            write_json(part / "manifest.json", {**manifest, "joined": made_of, **said})
     return folder
 
 

@@ -23,6 +23,9 @@ from har.windows import resample
 from har.windows.channels import Channels, chosen_channels, computed
 from har.windows.clock import Clock, check_rates, measured_rate, nominal_clock, read_clock
 from har.windows.gaps import ROUNDING, pieces_of
+from har.windows.plausible import Vector, lengths_of
+
+_MOST_MEASURED = 10_000  # samples of a recording whose vectors' lengths are taken: amply for a median
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +99,14 @@ class Treated:
         counts: What was done to how many samples, see `har.windows.account`.
         measured_hz: Rates that the clocks of the streams show; empty without timestamps.
         reason: Why there is no recording; empty where there is one.
+        lengths: Of its vectors in each recording, see `har.windows.plausible`.
     """
 
     recordings: list[Recording]
     counts: Counter[str]
     measured_hz: list[float]
     reason: str = ""
+    lengths: list[dict[Vector, float]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +152,7 @@ def _prepare(plan: Plan, raw: RawRecording) -> Treated:
     ]
     _require_channels(plan, tracks)
     _require_epochs([clocks[0].epochs, *(len(track.epochs) for track in tracks)])
-    recordings = []
+    recordings, lengths = [], []
     spans, reason = _spans(tracks)
     counts["rows_without_counterpart"] += _left_over(tracks, [chosen for _, chosen in spans])
     for epoch, chosen in spans:
@@ -157,11 +162,12 @@ def _prepare(plan: Plan, raw: RawRecording) -> Treated:
         label_T = _labels(clocks[0], raw.label_T, epoch, time_s, plan.recipe.max_gap_s)
         counts["labels_out_of_reach"] += int(np.count_nonzero(label_T == _OUT_OF_REACH))
         label_T[label_T == _OUT_OF_REACH] = UNLABELLED
+        lengths.append(lengths_of(signal_TC[:: math.ceil(len(signal_TC) / _MOST_MEASURED)], plan.channels.taken))
         made_TC = computed(plan.channels, plan.recipe, plan.rate_hz, signal_TC).astype(np.float32, order="C")
         begin_s = float(time_s[0] - clocks[0].time_s[0])
         recordings.append(Recording(raw.subject, raw.trial, made_TC, label_T, raw.extra, begin_s))
     measured_hz = [rate_hz for rate_hz in rates if rate_hz is not None]
-    return Treated(recordings, counts, measured_hz, "" if recordings else reason)
+    return Treated(recordings, counts, measured_hz, "" if recordings else reason, lengths)
 
 
 def _require_shapes(raw: RawRecording) -> None:

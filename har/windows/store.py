@@ -120,8 +120,8 @@ class Store:
 
     @property
     def cautions(self) -> list[str]:
-        """What every run and report on the data must say, by its card: one text, or none."""
-        return [str(self.manifest["caution"])] if self.manifest.get("caution") else []
+        """What every run and report on the data must say: by its card, and by what preparation found."""
+        return cautions_of(self.manifest)
 
     def verify(self) -> None:
         """Compare the hash of every file with the manifest.
@@ -183,6 +183,8 @@ def write_store(
     source: dict[str, Any] = {"source_counts": found, "done": preparation.described()} if preparation else {}
     if preparation and preparation.source_sha256:
         source["source_sha256"] = preparation.source_sha256
+    if preparation and (cautions := preparation.cautions()):
+        source["cautions"] = cautions
     account = {"counts": counts, "subjects": subjects, **source, "facts_that_differ": doubts}
     name = preparation.name if preparation else card.name
     write_json(folder / _MANIFEST, _describe(folder, plan, name, account))
@@ -335,6 +337,12 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     if version != FORMAT:
         raise _damaged(folder, f"has format {version!r}, this version reads {FORMAT}")
     return manifest, hashlib.sha256(content).hexdigest()
+
+
+def cautions_of(manifest: dict[str, Any]) -> list[str]:
+    """Return what `Store.cautions` says, of a manifest."""
+    stated = [manifest["caution"]] if manifest.get("caution") else []
+    return [str(caution) for caution in [*stated, *manifest.get("cautions", [])]]
 
 
 def _check_size(folder: Path, name: str, size: int) -> None:

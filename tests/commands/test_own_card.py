@@ -43,6 +43,43 @@ def test_preparing_a_table_imports_no_pandas(place):
     assert "2 recordings of 2 subjects" in done.stdout
 
 
+def test_values_in_another_unit_than_the_cards_are_said_kept_and_said_again(place, capsys):
+    in_g = lines(*(f"{np.sin(i):.4f},{np.cos(i):.4f},0.1,walk" for i in range(100)))
+    write(place / "raw", {"ben/1.csv": in_g})
+    assert prepare() == 0
+    said = (
+        "The accelerometer at wrist of 1 of 2 subjects (ben) looks like g and not m/s², which the card says: the "
+        "median length of its vector is 1. Correct the unit in the card; where gravity was taken out, sensor: "
+        "linear-acceleration."
+    )
+    assert capsys.readouterr().err == f"Warning: {said}\n"
+    assert Store.open(place / "data" / "prepared" / "mine").cautions == [said]
+    assert prepare() == 0
+    again = capsys.readouterr()
+    assert "already prepared" in again.out
+    assert again.err == f"Warning: {said}\n"
+    write(place / "raw", {"anna/1.csv": in_g})
+    assert prepare() == 0
+    assert "The accelerometer at wrist looks like g" in capsys.readouterr().err
+
+
+def test_accelerations_without_gravity_are_not_taken_for_g(place, capsys):
+    write(place, {"mine.yaml": CARD.replace("sensor: accelerometer", "sensor: linear-acceleration")})
+    write(place / "raw", {f"{name}/1.csv": lines("1,0,0.1,walk", "0,1,0.1,walk") for name in ("anna", "ben")})
+    assert prepare() == 0
+    assert capsys.readouterr().err == ""
+    assert Store.open(place / "data" / "prepared" / "mine").cautions == []
+
+
+def test_gravity_that_is_split_from_accelerations_is_not_what_is_judged(place, capsys):
+    command = ["prepare", "mine.yaml", "--source", "raw", "--gravity", "causal", "--as", "live"]
+    in_g = lines(*(f"{np.sin(i):.4f},{np.cos(i):.4f},0.1,walk" for i in range(100)))
+    write(place, {"mine.yaml": f"{CARD}preparation: {{gravity: {{keep_total: false}}}}\n"})
+    write(place / "raw", {"ben/1.csv": in_g})
+    assert main(command) == 0
+    assert "subjects (ben) looks like g" in capsys.readouterr().err
+
+
 BAD = {
     "truncated": ({"raw/ben/1.csv": f"{HEADER}\n1,2,3,walk\n4,5"}, 3, "1.csv, line 3: 2 values where 4"),
     "empty": ({"raw/ben/1.csv": ""}, 3, "1.csv is empty"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from har.__main__ import main
 from har.datasets.recipe import Recipe
 from har.errors import DataError, UsageError
+from har.files import write_json
 from har.training.cli import resolve
 from har.training.record import read_run
 from har.training.run import run
@@ -62,6 +64,15 @@ def test_signals_are_those_of_both_and_labels_are_shared_names(folder: Path, roo
     assert len(store.recordings) == sum(len(part.recordings) for part in parts)
     assert store.rate_hz == 50
     assert [one["sha256"] for one in store.manifest["joined"]] == [part.sha256 for part in parts]
+
+
+def test_what_one_of_them_cautions_of_is_said_of_both_together(root: Path, tmp_path: Path) -> None:
+    store = open_store("hapt", root)
+    shutil.copytree(root / "prepared" / "usc-had-50", tmp_path / "prepared" / "usc-had-50")
+    shutil.copytree(store.folder, tmp_path / "prepared" / "hapt")
+    write_json(tmp_path / "prepared" / "hapt" / "manifest.json", {**store.manifest, "cautions": ["It is odd."]})
+    joined = join(read_joining(SHIPPED), tmp_path)
+    assert open_store(joined.name, tmp_path).cautions == ["hapt: It is odd."]
 
 
 def test_nobody_of_one_is_somebody_of_the_other(folder: Path, root: Path) -> None:
