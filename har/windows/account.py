@@ -134,8 +134,8 @@ class Preparation:
         return natural_order(self._subjects)
 
     def cautions(self) -> list[str]:
-        """Return what every run on the data must say, by what was found in them: sensors in another unit."""
-        cautions = []
+        """Return what every run on the data must say, by what was found in them: names alike, units."""
+        cautions = _alike_but_for_case(self.subjects)
         for (sensor, site), of_each in self._lengths.items():
             length_of = {subject: float(np.median(of_each[subject])) for subject in natural_order(of_each)}
             looks_of = {subject: looks_like(sensor, length) for subject, length in length_of.items()}
@@ -168,6 +168,19 @@ class Preparation:
             "left_out": self._left_out,
             "recordings": self._changed,
         }
+
+
+def _alike_but_for_case(subjects: list[str]) -> list[str]:
+    """Say which names of subjects may be one person, who could then be in training and in test."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for subject in subjects:
+        alike[subject.casefold()].append(subject)
+    return [
+        f"{' and '.join(names)} are {len(names)} subjects, though their names differ in case alone: if they are one "
+        "person, training and test would share them. Give a person one name in the source."
+        for names in alike.values()
+        if len(names) > 1
+    ]
 
 
 def _doubt(sensor: str, site: str, unit: str, found: dict[str, float], subjects: int) -> str:

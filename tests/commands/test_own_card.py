@@ -63,6 +63,18 @@ def test_values_in_another_unit_than_the_cards_are_said_kept_and_said_again(plac
     assert "The accelerometer at wrist looks like g" in capsys.readouterr().err
 
 
+def test_names_that_differ_in_case_alone_are_said_kept_and_two_subjects_all_the_same(place, capsys):
+    write(place / "raw", {"Anna/2.csv": (place / "raw" / "anna" / "1.csv").read_bytes()})
+    assert prepare() == 0
+    store = Store.open(place / "data" / "prepared" / "mine")
+    said = (
+        "Anna and anna are 2 subjects, though their names differ in case alone: if they are one person, training and "
+        "test would share them. Give a person one name in the source."
+    )
+    assert (store.subjects, store.cautions) == (["Anna", "anna", "ben"], [said])
+    assert capsys.readouterr().err == f"Warning: {said}\n"
+
+
 def test_accelerations_without_gravity_are_not_taken_for_g(place, capsys):
     write(place, {"mine.yaml": CARD.replace("sensor: accelerometer", "sensor: linear-acceleration")})
     write(place / "raw", {f"{name}/1.csv": lines("1,0,0.1,walk", "0,1,0.1,walk") for name in ("anna", "ben")})
