@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from har.commands.parser import CommandParser
@@ -23,7 +24,7 @@ def main(args: list[str]) -> int:
     options = parser.parse_args(args)
     from har.deploy.export import export
 
-    exported = export(options.run, options.out, options.root)
+    exported = export(options.run, options.out, options.root, say=lambda step: print(f"{step} …", file=sys.stderr))
     content = exported.content
     for name, cost in content["cost"].items():
         difference = content["parity"]["largest_difference"].get(name)

@@ -13,6 +13,7 @@ import dataclasses
 import importlib.metadata
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from har.errors import HarError, RunError, UsageError
 from har.evaluation.gathering import read_json
 from har.files import replacing, write_json, write_text
 from har.learners.cost import describe
+from har.learners.fitted import FittedFeatures
 from har.learners.folding import fold
 from har.training import provenance
 from har.training.stored import read_config, read_run
@@ -55,7 +57,9 @@ class Exported:
     content: dict[str, Any]
 
 
-def export(run: Path, out: Path | None = None, root: str | None = None) -> Exported:
+def export(
+    run: Path, out: Path | None = None, root: str | None = None, say: Callable[[str], None] = lambda step: None
+) -> Exported:
     """Export a finished run.
 
     Args:
@@ -63,6 +67,7 @@ def export(run: Path, out: Path | None = None, root: str | None = None) -> Expor
         out: Where the files go; ``export`` in the run's folder when None. Files of an earlier export are replaced,
             nothing else in it is touched.
         root: The data root; the run's own when None.
+        say: Called with what is done next; a large network takes minutes.
 
     Raises:
         UsageError: The folder is no finished run or has no scores, its learner cannot be exported, or its data are not
@@ -74,17 +79,26 @@ def export(run: Path, out: Path | None = None, root: str | None = None) -> Expor
     calibration_NTC = Windows.of_run(run, "validation", root).spread(_CALIBRATION_WINDOWS)
     scores = _scores_of(run)
     folded, left = fold(classifier)
+    say("translating the network")
     program = exported(folded, facts.samples, len(facts.channels.made))
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch)
         save_program(program, facts, made / PROGRAM)
+        say("writing it as ONNX")
         save_onnx(program, facts, made / ONNX)
-        int8 = _in_8_bits(made, facts, calibration_NTC)
+        if isinstance(classifier.features, FittedFeatures):
+            int8 = {"why": "its features are computed by fixed rules, which have no trained weights to round"}
+        else:
+            say(f"rounding it to 8 bits by {len(calibration_NTC)} validation windows")
+            int8 = _in_8_bits(made, facts, calibration_NTC)
         names = [ONNX, PROGRAM, *([INT8] if "why" not in int8 else [])]
         networks = {CHECKPOINT.name: of_classifier(classifier)}
         networks |= {name: open_network(made / name)[1] for name in names}  # as they will be used
+        say(f"comparing {' and '.join(names)} with the checkpoint on {len(test)} test windows")
+        judged = _judged(networks, test, int8)
+        say("measuring what a window takes")
         content = {
-            **_judged(networks, test, int8),
+            **judged,
             "folding": left,
             "cost": _cost(networks, test, {**{name: made / name for name in names}, CHECKPOINT.name: run / CHECKPOINT}),
             **dataclasses.asdict(describe(classifier, len(facts.channels.made), facts.samples, facts.rate_hz)),

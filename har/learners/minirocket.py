@@ -80,7 +80,7 @@ class MiniRocketFeatures(FittedFeatures):
         self.features = KERNELS * sum(self.counts)
         self.receptive_field = samples
         self.multiply_adds = samples * (KERNELS * LENGTH * channels * len(self.dilations) + self.features)
-        self.values = samples * (LENGTH * channels + 2 * KERNELS)
+        self.values = samples * (LENGTH * channels + KERNELS * (1 + max(self.counts)))
         self.register_buffer("thresholds", torch.zeros(self.features, dtype=torch.float64))
         self.register_buffer("chosen", torch.zeros(len(self.dilations), KERNELS, channels, dtype=torch.bool))
         weight_KL = torch.full((KERNELS, LENGTH), -1.0, dtype=torch.float64)
@@ -100,10 +100,8 @@ class MiniRocketFeatures(FittedFeatures):
                 h_NTK = self.convolved(x_NTC, number, kernels)
                 if kernels.start != number % 2:  # half of the kernels stay inside the window
                     h_NTK = h_NTK[:, beside : h_NTK.shape[1] - beside]
-                share = [
-                    (h_NTK > threshold_K).to(x_NTC.dtype).mean(1) for threshold_K in threshold_KI[kernels].unbind(1)
-                ]
-                pair.append(torch.stack(share, dim=2))
+                # All thresholds at once: one by one they would make an exported network of thousands of nodes.
+                pair.append((h_NTK[..., None] > threshold_KI[kernels]).to(x_NTC.dtype).mean(1))
             found.append(torch.stack(pair, dim=2).flatten(1))
         return torch.cat(found, dim=1)
 

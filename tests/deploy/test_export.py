@@ -22,7 +22,10 @@ from har.deploy.formats import exported, save_int8, save_onnx
 from har.deploy.model_card import _protocol, _scores
 from har.deploy.networks import classifier_of, open_network
 from har.errors import DataError, RunError, UsageError
+from har.learners.classifier import Classifier, InputScaling
+from har.learners.handcrafted import HandCrafted
 from har.learners.heads import Head
+from har.learners.minirocket import MiniRocket
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms.plan import NormPlan
 from har.training.stored import read_config, read_run
@@ -301,13 +304,44 @@ def test_every_learner_and_head_becomes_one_onnx_file(learner, head, spar, root,
         np.testing.assert_allclose(found(x_NTC), expected(x_NTC), atol=1e-4)
 
 
+def test_features_by_fixed_rules_are_not_rounded_to_8_bits(spar, root, tmp_path):
+    run = tmp_path / "run"
+    made_run(run, spar, learner=small(HandCrafted), head=Head("ridge"), plan=NormPlan(placement="none"), root=root)
+    steps: list[str] = []
+    found = export(scored(run, root), say=steps.append)
+    assert found.files == ["model.onnx", "model.pt2", "deploy.json", "model-card.md"]
+    assert "no trained weights" in found.content["int8"]["why"]
+    assert not any("8 bits" in step for step in steps)
+
+
+def test_a_network_of_many_thresholds_is_not_larger_than_one_of_few():
+    """Exporters take longer than in proportion to the nodes: 10,000 thresholds one by one took many minutes."""
+
+    def nodes(features: int) -> int:
+        network = Classifier(
+            InputScaling("none", torch.zeros(6), torch.ones(6), list("abcdef")),
+            MiniRocket(features, dilations=3).build(6, 64, NormPlan(placement="none")),
+            4,
+            Head("ridge"),
+        )
+        return len(exported(network.eval(), 64, 6).graph.nodes)
+
+    assert nodes(84 * 3) == nodes(84 * 30)
+
+
 def test_the_command_says_what_was_written(run, root, tmp_path, capsys):
     scored(run, root)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("kept")
     assert main(["export", str(run), "--out", str(tmp_path / "out"), "--root", str(root)]) == 0
     out = capsys.readouterr()
-    assert out.err == ""
+    assert [line.split()[0] for line in out.err.splitlines()] == [
+        "translating",
+        "writing",
+        "rounding",
+        "comparing",
+        "measuring",
+    ]
     assert "windows of the test subjects" in out.out
     names = {"mine.txt", "model.onnx", "model.pt2", "model-int8.onnx", "deploy.json", "model-card.md"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
