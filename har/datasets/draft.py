@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from har.datasets.card import Format
 from har.datasets.loading import MOST_RETURNS
@@ -19,6 +21,8 @@ from har.datasets.tables import Column, Words, blocks
 
 _SCANNED = 200  # files whose activities are listed
 _NAMED = 8  # files of a remark
+# Latin letters that Unicode does not divide into one of a to z and its accent.
+_UNDIVIDED = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l", "ı": "i"})
 _BROKEN_RATES_HZ = (12.5, 25.6, 31.25, 33.3, 51.2, 62.5, 102.4)  # of sensors, besides whole numbers
 _RATE_TOLERANCE = 0.003
 
@@ -39,12 +43,12 @@ def _card(seen: Seen) -> list[str]:
     """Return the lines of the card."""
     main, joined = seen.main, len(seen.tables) > 1
     files = sum(len(table.kind.names) for table in seen.tables)
-    name = re.sub(r"[^a-z0-9]+", "-", seen.folder.resolve().name.lower()).strip("-") or "mine"
+    name, remark = _named(seen.folder.resolve().name)
     rate_hz = f"{_plain_rate(main.time[2]) if main.time else USUAL_RATE_HZ:g}"
     lines = [
         f"# Drafted from {files} file{'s' * (files > 1)}; the first is {main.kind.names[0]}. "
         "Lines that end with CHECK are guesses.",
-        f"name: {name}",
+        f"name: {name}{remark}",
         "source: {kind: folder}",
         "reader: files",
         f"rate_hz: {rate_hz}  # {_rate_remark(seen)} CHECK",
@@ -72,6 +76,17 @@ def _card(seen: Seen) -> list[str]:
     if "time" in shared:
         lines.append(f"  time: {shared['time']}")
     return [*lines, *_label(seen), *_remarks(seen)]
+
+
+def _named(folder: str) -> tuple[str, str]:
+    """Return a folder's name as that of a data set, without accents, and a remark where letters of it are lost."""
+    parts = unicodedata.normalize("NFKD", folder.casefold().translate(_UNDIVIDED))
+    bare = "".join(part for part in parts if not unicodedata.combining(part))
+    name = re.sub(r"[^a-z0-9]+", "-", bare).strip("-") or "mine"
+    name = name if name[0].isalpha() and yaml.safe_load(name) == name else _text(name)  # 2024 or no is no text
+    if any(letter.isalpha() and not letter.isascii() for letter in bare):
+        return name, "  # a stand-in for the folder's: a to z, digits and '-' alone make a name. CHECK"
+    return name, ""
 
 
 def _channels(seen: Seen) -> list[str]:

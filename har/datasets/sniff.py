@@ -147,7 +147,7 @@ def time_column(table: Sniffed) -> tuple[Column, str, float] | None:
         steps = np.diff(table.numbers[column])
         forward = steps[steps > 0]
         # under a name of times, rows of people who take turns may repeat them
-        if len(forward) < (0.3 if is_named else 0.9) * len(steps) or np.mean(steps < 0) > 0.1 or not len(forward):
+        if not len(forward) or len(forward) < (0.3 if is_named else 0.9) * len(steps) or np.mean(steps < 0) > 0.1:
             continue
         typical = float(np.median(forward))
         for unit, factor in SECONDS.items():

@@ -57,6 +57,33 @@ def test_a_draft_is_a_card_that_reads_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("Läufe", "laufe"),
+        ("La\u0308ufe 2", "laufe-2"),
+        ("Straße_Łódź", "strasse-lodz"),
+        ("Ærø", "aero"),
+        ("...", "mine"),
+    ],
+)
+def test_a_folders_name_loses_accents_and_no_letters(tmp_path, folder, name):
+    assert f"\nname: {name}\n" in draft(write(tmp_path / folder, {"anna/a.csv": table(rows=30)}))
+
+
+@pytest.mark.parametrize("folder", ["2024", "no", "1e5", "2024-05-01"])
+def test_a_folders_name_that_yaml_takes_for_something_else_is_text(tmp_path, folder):
+    path = tmp_path / "card.yaml"
+    path.write_text(draft(write(tmp_path / folder, {f"{who}/a.csv": table(rows=1) for who in ("anna", "ben")})))
+    assert load_card(path).name == folder
+
+
+@pytest.mark.parametrize(("folder", "name"), [("測定", "mine"), ("бег week", "week")])
+def test_a_name_that_stands_in_for_one_in_another_script_says_so(tmp_path, folder, name):
+    text = draft(write(tmp_path / folder, {"anna/a.csv": table(rows=30)}))
+    assert f"\nname: {name}  # a stand-in for the folder's: a to z, digits and '-' alone make a name. CHECK\n" in text
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"delimiter": ";", "decimal": ","},
