@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from har.deploy.facts import Facts
 from har.deploy.networks import Network, open_network
 from har.deploy.signals import array_of, check_units, factors_of, stated
-from har.deploy.stream import ActivityStream, require_rate
+from har.deploy.stream import ActivityStream, rate_of, step_of
 from har.errors import UsageError
 from har.windows import resample
 from har.windows.channels import computed
-from har.windows.segment import gather, samples_of
+from har.windows.segment import gather
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +118,7 @@ class Model:
             DataError: Values are missing, infinite or no numbers.
         """
         facts = self.facts
-        require_rate(rate_hz, facts.rate_hz)
+        rate_hz = rate_of(rate_hz, facts.rate_hz)
         signal_TC = array_of(signal, facts.inputs)
         if streaming:
             stream = ActivityStream(self, rate_hz, step_s=step_s, units=units)
@@ -130,7 +130,7 @@ class Model:
         if len(signal_TC):
             check_units(signal_TC, facts.inputs, units)
         prepared_TC = self._prepared(signal_TC, rate_hz)
-        step = samples_of(facts.step_s if step_s is None else step_s, facts.rate_hz)
+        step = step_of(step_s, facts)
         start_N = np.arange(0, len(prepared_TC) - facts.samples + 1, step)
         self._require_windows(len(start_N), len(signal_TC) / rate_hz)
         parts = [

@@ -27,6 +27,7 @@ from har.errors import UsageError
 from har.windows.segment import gather, samples_of
 
 if TYPE_CHECKING:
+    from har.deploy.facts import Facts
     from har.deploy.model import Model
 
 _TOGETHER = 256  # windows of one pass through the network
@@ -98,11 +99,10 @@ class ActivityStream:
         units: Mapping[str, str] | None = None,
     ) -> None:
         require_causal(model.facts)
-        require_rate(rate_hz, model.facts.rate_hz)
-        self.model, self.rate_hz = model, rate_hz
+        self.model, self.rate_hz = model, (rate_hz := rate_of(rate_hz, model.facts.rate_hz))
         self._units = dict(units or {})
         self._factor_C = factors_of(model.facts.inputs, units)
-        self._step = samples_of(model.facts.step_s if step_s is None else step_s, model.facts.rate_hz)
+        self._step = step_of(step_s, model.facts)
         self._smoothing = smoothing or Smoothing()
         self._arrivals = Arrivals(model.facts, rate_hz)
         self.counts = self._arrivals.counts
@@ -222,16 +222,43 @@ class ActivityStream:
         return Step(start_s, end_s, facts.activities[number], float(behind_K[number]), behind_K, latency_ms)
 
 
-def require_rate(rate_hz: float, model_hz: float) -> None:
-    """Refuse what is no rate, and one of which preparation would not make the model's.
+def rate_of(rate_hz: Any, model_hz: float) -> float:
+    """Return a rate in Hz; refuse what is none, and one of which preparation would not make the model's.
 
     Raises:
         UsageError: It is not a positive, finite number, or so low that most of a window would be made up.
     """
-    if not 0 < rate_hz < float("inf"):
-        raise UsageError(f"{rate_hz} Hz is no rate.", "Give samples per second, such as 50.")
-    if model_hz > MOST_TIMES_NOMINAL * rate_hz:
+    given_hz = _number(rate_hz, "rate", "Give samples per second, such as 50.")
+    if not 0 < given_hz < float("inf"):
+        raise UsageError(f"{given_hz:g} Hz is no rate.", "Give samples per second, such as 50.")
+    if model_hz > MOST_TIMES_NOMINAL * given_hz:
         raise UsageError(
-            f"samples at {rate_hz:g} Hz are too few for a model of {model_hz:g} Hz: most of a window would be made up.",
+            f"samples at {given_hz:g} Hz are too few for a model of {model_hz:g} Hz: most of a window would be made "
+            "up.",
             f"Give samples per second, not seconds per sample; at least {model_hz / MOST_TIMES_NOMINAL:g}.",
         )
+    return given_hz
+
+
+def step_of(step_s: Any, facts: Facts) -> int:
+    """Return the samples from one window's begin to the next's.
+
+    Args:
+        step_s: In seconds; the training's when None.
+        facts: Of the model.
+
+    Raises:
+        UsageError: It is no number, or no whole number of samples.
+    """
+    wanted_s = facts.step_s if step_s is None else _number(step_s, "step", "Give seconds, such as 0.5.")
+    return samples_of(wanted_s, facts.rate_hz)
+
+
+def _number(value: Any, what: str, hint: str) -> float:
+    """Return a number of Python or numpy as a float; text is none, though it may look like one."""
+    try:
+        if not isinstance(value, str | bytes | bool):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise UsageError(f"{value!r} is no {what}: it is no number.", hint)

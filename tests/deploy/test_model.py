@@ -76,6 +76,9 @@ def test_a_frame_is_taken_by_names_and_units_are_converted(model, recording):
         (lambda x: np.where(np.arange(len(x))[:, None] == 7, np.nan, x), {}, "the first in row 7 of acc_x"),
         (lambda x: np.full(x.shape, "a"), {}, "no numbers"),
         (lambda x: x, {"rate_hz": 0}, "0 Hz is no rate"),
+        (lambda x: x, {"rate_hz": "50"}, "'50' is no rate: it is no number"),
+        (lambda x: x, {"rate_hz": None, "streaming": True}, "None is no rate: it is no number"),
+        (lambda x: x, {"step_s": "1"}, "'1' is no step: it is no number"),
         (lambda x: x, {"rate_hz": 0.02}, "0.02 Hz are too few for a model of 50 Hz"),
         (lambda x: x, {"rate_hz": 6.24, "streaming": True}, "6.24 Hz are too few"),
         (lambda x: x, {"step_s": 0.501}, "whole number"),
@@ -88,6 +91,12 @@ def test_what_cannot_be_predicted_on_is_one_clear_error(model, recording, change
     with pytest.raises(HarError, match=message) as error:
         model.predict(change(recording), **{"rate_hz": 50, **options})
     assert error.value.hint
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_rate_and_a_step_of_numpy_are_numbers(model, recording, streaming):
+    found = model.predict(recording, np.float64(50), step_s=np.float32(0.5), streaming=streaming)
+    pd.testing.assert_frame_equal(found, model.predict(recording, 50, step_s=0.5, streaming=streaming))
 
 
 def test_degrees_per_second_are_noticed_and_a_stated_unit_is_not_doubted(model, recording):
