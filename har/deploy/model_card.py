@@ -13,7 +13,7 @@ from har.deploy.windows import Windows
 from har.errors import HarError
 from har.evaluation.gathering import read_json
 from har.evaluation.measures import f1
-from har.evaluation.numbers import Column, Table
+from har.evaluation.numbers import Column, Table, number, with_minus
 from har.evaluation.resampling import activity_intervals
 from har.evaluation.scorecard import activities_table
 from har.training.stored import read_config
@@ -45,7 +45,7 @@ def model_card(
         f"Activities from sensors: {facts.data_set}": _summary(facts, content),
         "What it is fed": _fed(facts),
         "Data and subjects": _data(facts, test),
-        "Protocol": _protocol(facts, config["data"], record, test.store.activities),
+        "Protocol": _protocol(facts, config, record, test.store.activities),
         "Scores": _scores(run, facts, config, scores),
         "Cost of use": _cost(content),
         "Intended use": _use(facts),
@@ -115,13 +115,11 @@ def _card_texts(name: str) -> tuple[str, str, str]:
     )
 
 
-def _protocol(facts: Facts, settings: dict[str, Any], record: dict[str, Any], of_store: Sequence[str]) -> str:
+def _protocol(facts: Facts, config: dict[str, Any], record: dict[str, Any], of_store: Sequence[str]) -> str:
+    settings = config["data"]
     chosen = ""
     if "best_validation_macro_f1" in record:
-        of_step = f"The weights are those of step {record['best_step']},"
-        what = "The head's setting is the one" if record.get("at_once") else of_step
-        best = record["best_validation_macro_f1"]
-        chosen = f" {what} with the best macro F1 on the validation subjects ({best:.3f})."
+        chosen = f" {_chosen(config['trainer'], record)} ({record['best_validation_macro_f1']:.3f})."
     others = [activity for activity in of_store if activity not in facts.activities]
     left_out = f" Windows of {', '.join(others)} are in neither training nor scores." if others else ""
     return (
@@ -129,6 +127,16 @@ def _protocol(facts: Facts, settings: dict[str, Any], record: dict[str, Any], of
         f"{settings['label_rule']}, least purity {settings['min_purity']:g}, null activity: {settings['null']}."
         f"{left_out}{chosen} The test subjects were predicted once, afterwards."
     )
+
+
+def _chosen(trainer: dict[str, Any], record: dict[str, Any]) -> str:
+    """Return what the validation subjects decided, up to their score."""
+    if record.get("at_once"):
+        return "The head's setting is the one with the best macro F1 on the validation subjects"
+    of_step = f"The weights are those of step {record['best_step']}"
+    if trainer["max_steps"] == trainer["val_check_interval"]:
+        return f"{of_step}, the last: nothing was chosen by the macro F1 on the validation subjects"
+    return f"{of_step}, with the best macro F1 on the validation subjects"
 
 
 def _scores(run: Path, facts: Facts, config: dict[str, Any], scores: dict[str, Any]) -> str:
@@ -192,11 +200,11 @@ def _cost(content: dict[str, Any]) -> str:
         form = _FORMS.get(name, f"ONNX, 8 bits ({content['int8'].get('method')})")
         rows.append([form, cost["bytes"] / 1000, *times, content["macro_f1"][name]])
     int8 = content["int8"]
-    said = (
-        f"There is no file in 8 bits: {int8['why']}."
-        if "why" in int8
-        else f"8 bits cost {100 * int8['macro_f1_loss']:.1f} points of macro F1 on the test windows."
-    )
+    if "why" in int8:
+        said = f"There is no file in 8 bits: {int8['why']}."
+    else:
+        change = with_minus(number(-int8["macro_f1_loss"], "points"))
+        said = f"8 bits change macro F1 on the test windows by {change} points."
     return (
         f"{content['multiply_adds']:,} multiply-adds a window, {content['parameters']:,} parameters; a feature sees "
         f"{content['receptive_field_s']:g} s. Wall time of one thread on {content['machine']}, measured in turn.\n\n"

@@ -90,7 +90,13 @@ def classifier_of(folder: Path) -> Classifier:
     if name not in known:
         raise unknown("learner", name, known, f"{folder / CHECKPOINT}")
     channels = len(recipe["channels"])
-    features = known[name](**settings).build(channels, recipe["samples"], NormPlan(**model["norm"]))
+    try:
+        learner = known[name](**settings)
+    except TypeError:
+        raise UsageError(
+            f"{folder / CHECKPOINT} has settings that {name} does not take in this version.", "Repeat the run."
+        ) from None
+    features = learner.build(channels, recipe["samples"], NormPlan(**model["norm"]))
     scaling = InputScaling(model["scaling"], torch.zeros(channels), torch.ones(channels), recipe["channels"])
     head = Head(**model.get("head", {}))  # a run from before there were heads has none
     classifier = Classifier(scaling, features, len(recipe["activities"]), head)

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,6 +19,7 @@ import har
 from har.__main__ import main
 from har.deploy import export as exporting
 from har.deploy.export import LIMIT, export
+from har.deploy.facts import CHECKPOINT
 from har.deploy.formats import exported, save_int8, save_onnx
 from har.deploy.model_card import _protocol, _scores
 from har.deploy.networks import classifier_of, open_network
@@ -199,10 +201,33 @@ def test_the_card_tells_data_protocol_scores_and_limits(shipped, spar):
 
 def test_the_card_names_the_activities_that_the_scores_leave_out(shipped, spar):
     facts, record = open_network(shipped.folder / "model.onnx")[0], read_run(shipped.folder.parent)
-    settings = read_config(shipped.folder.parent)["data"]
+    config = read_config(shipped.folder.parent)
     few = dataclasses.replace(facts, activities=spar.activities[2:])
-    text = _protocol(few, settings, record, spar.activities)
+    text = _protocol(few, config, record, spar.activities)
     assert f"Windows of {spar.activities[0]}, {spar.activities[1]} are in neither training nor scores." in text
+
+
+def test_the_card_says_whether_validation_subjects_chose_the_weights(shipped, spar):
+    facts, run = open_network(shipped.folder / "model.onnx")[0], shipped.folder.parent
+    record, data = {"best_step": 60, "best_validation_macro_f1": 0.5}, read_config(run)["data"]
+
+    def said(interval: int, **more: bool) -> str:
+        trainer = {"max_steps": 60, "val_check_interval": interval}
+        return _protocol(facts, {"data": data, "trainer": trainer}, record | more, spar.activities)
+
+    assert "those of step 60, with the best macro F1 on the validation subjects (0.500)." in said(20)
+    assert "those of step 60, the last: nothing was chosen by" in said(60)
+    assert "The head's setting is the one with the best" in said(60, at_once=True)
+
+
+def test_a_run_whose_learner_has_other_settings_by_now_is_named(run, tmp_path):
+    changed = tmp_path / "changed"
+    shutil.copytree(run, changed)
+    content = torch.load(run / CHECKPOINT, weights_only=True)
+    content["recipe"]["model"]["learner"]["from_before"] = 1
+    torch.save(content, changed / CHECKPOINT)
+    with pytest.raises(UsageError, match="has settings that CNN does not take in this version"):
+        classifier_of(changed)
 
 
 def test_an_onnx_model_is_used_without_torch(shipped, spar):
