@@ -113,6 +113,11 @@ def _decide(stream: ActivityStream, lines: SampleLines, chunks: Iterator[bytes],
         bad = f"; {lines.bad} line(s) skipped ({lines.first_bad})" if lines.bad else ""
         said = f" ({', '.join(left_out)})" if left_out else ""
         _tell(f"{samples} samples{said}, {decisions} decisions{bad}")
+    if not decisions:
+        _tell(
+            f"no window was complete: {samples} samples came, and one of {facts.window_s:g} s needs {stream.needed} of "
+            f"them at {stream.rate_hz:g} Hz, without a gap"
+        )
     return 0
 
 

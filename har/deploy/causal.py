@@ -88,6 +88,17 @@ def delay_s(facts: Facts, rate_hz: float) -> float:
     return _LowPass(up, down).ahead / grid_hz
 
 
+def samples_needed(facts: Facts, rate_hz: float) -> int:
+    """Return how many samples, evenly spaced and without a gap, complete the first window."""
+    grid_hz, up, down = _plan(rate_hz, facts.rate_hz)
+    last = math.floor((facts.samples - 1) * down / up + _LowPass(up, down).ahead + resample.ROUNDING)
+    if grid_hz == rate_hz:
+        return last + 1
+    place = np.arange(last + 1) / grid_hz * rate_hz  # of the grid's instants among the samples
+    is_own = np.abs(place - np.rint(place)) <= resample.ROUNDING
+    return int(np.where(is_own, np.rint(place), np.floor(place) + AHEAD).max()) + 1
+
+
 def _plan(rate_hz: float, wanted_hz: float) -> tuple[float, int, int]:
     """Return the rate of the grid that samples are laid on, and the ratio in which the low-pass changes it."""
     ratio = Fraction(repr(wanted_hz)) / Fraction(repr(rate_hz))

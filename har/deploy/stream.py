@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from har.datasets.recipe import MOST_TIMES_NOMINAL
 from har.deploy.arrivals import Arrivals
-from har.deploy.causal import Segment, delay_s, require_causal
+from har.deploy.causal import Segment, delay_s, require_causal, samples_needed
 from har.deploy.signals import check_units, factors_of
 from har.deploy.smoothing import Smoothing
 from har.errors import UsageError
@@ -84,6 +84,7 @@ class ActivityStream:
         counts: Samples that were left out, by reason; see `har.deploy.arrivals`.
         delay_s: How much later than by its own samples a window is complete, because the low-pass of another rate
             looks ahead; 0 at the model's own rate.
+        needed: Evenly spaced samples without a gap until the first window is complete.
 
     Raises:
         UsageError: The model's recipe is not causal, or a rate, step or unit is impossible.
@@ -107,6 +108,7 @@ class ActivityStream:
         self._arrivals = Arrivals(model.facts, rate_hz)
         self.counts = self._arrivals.counts
         self.delay_s = delay_s(model.facts, rate_hz)
+        self.needed = samples_needed(model.facts, rate_hz)
         self._windows: _Windows | None = None
         self._has_times: bool | None = None
         self._waiting: list[tuple[NDArray[np.float64], NDArray[np.float64] | None]] = []

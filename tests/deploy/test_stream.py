@@ -48,6 +48,16 @@ def compare(steps, frame, offset_s=0.0):
     assert (activities == frame["activity"])[sure].all()
 
 
+@settings(deadline=None, max_examples=25)
+@given(rate_hz=st.one_of(st.sampled_from([49.97, 50.0, 100.0]), st.floats(10, 200).map(lambda rate: round(rate, 2))))
+def test_the_samples_that_a_first_window_needs_are_enough_and_no_more_than_that(run, spar, rate_hz):
+    model, signal_TC = har.load(run), np.array(spar.signal_TC[:1000])
+    needed = ActivityStream(model, rate_hz).needed
+    for count, windows in ((needed - 1, 0), (needed, 1)):
+        stream = ActivityStream(model, rate_hz)
+        assert len([*stream.push(signal_TC[:count]), *stream.end()]) == windows
+
+
 def test_at_the_models_rate_a_stream_of_real_recordings_is_the_offline_prediction(model, spar):
     for signal_TC in signals(spar, 2):
         for size in (1, 37):

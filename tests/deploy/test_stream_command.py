@@ -68,6 +68,15 @@ def test_lines_become_the_offline_decisions(run, spar, recording, stream, tmp_pa
     assert lines[0].split()[:2] == ["2.00", "s"]
 
 
+def test_a_stream_shorter_than_a_window_says_how_many_samples_one_needs(spar, recording, stream):
+    code, lines, text = stream("--rate-hz", 50, data=csv_of(spar, recording[:99]).encode())
+    assert (code, lines) == (0, [])
+    assert "no window was complete: 99 samples came, and one of 2 s needs 100 of them at 50 Hz, without a gap" in text
+    code, lines, text = stream("--rate-hz", 50, data=csv_of(spar, recording[:100]).encode())
+    assert (code, len(lines)) == (0, 1)
+    assert "no window" not in text
+
+
 def test_bad_lines_are_counted_and_units_converted(run, spar, recording, stream):
     recording = np.concatenate([recording[:, :3] / 9.80665, recording[:, 3:]], axis=1)
     head, *lines = csv_of(spar, recording).splitlines()
