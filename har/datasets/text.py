@@ -39,7 +39,7 @@ def lines_of(path: Path, layout: Format) -> Iterator[tuple[int, str]]:
 def fields_of(text: str, layout: Format) -> list[str]:
     """Return the values of one line as they stand there; names of a header come without blanks around them."""
     if layout.delimiter == "whitespace":
-        return text.split()
+        return [field.strip('"') for field in text.split()]
     line = text.rstrip("\r\n").replace("\r", " ")  # a lone carriage return is a blank; csv would refuse the line
     return [field.strip() for field in next(csv.reader([line], delimiter=layout.delimiter), [])]
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from har.datasets.card import Channel
+from har.datasets.card import Channel, Format
+from har.datasets.text import fields_of
 from har.deploy.signals import stated
 from har.errors import DataError, unknown
 from har.files import parse_json
@@ -100,7 +101,7 @@ class SampleLines:
                 self._read_header(text)
                 return None
         try:
-            row = self._of_object(text) if self._is_json else self._of_fields(text.split(","))
+            row = self._of_object(text) if self._is_json else self._of_fields(_fields(text))
         except ValueError as error:
             self._skip(str(error))
             return None
@@ -128,7 +129,7 @@ class SampleLines:
         Raises:
             DataError: A channel is not among them.
         """
-        names = [name.strip().strip('"') for name in text.split(",")]
+        names = [name.strip() for name in _fields(text)]
         for name in self._names:
             if names.count(name) != 1:
                 hint = f"The first line names the columns, commas between; the model is fed {stated(self._inputs)}."
@@ -166,6 +167,11 @@ class SampleLines:
             raise ValueError(f"it lacks {self._time}")
         wanted = [*self._names, *([] if self._time is None else [self._time])]
         return [_json_number(value[name]) for name in wanted]
+
+
+def _fields(text: str) -> list[str]:
+    """Return the values of a line of CSV, which may stand in quotes."""
+    return fields_of(text, Format()) if '"' in text else text.split(",")
 
 
 def _number(text: str) -> float:

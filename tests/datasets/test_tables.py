@@ -28,6 +28,15 @@ def test_a_table_of_many_blocks_is_read_as_a_whole(tmp_path):
         assert found == [None if text in ("", "nan") else text for text in expected]
 
 
+def test_numbers_in_quotes_are_numbers_whatever_divides_them(tmp_path):
+    path = tmp_path / "quoted.csv"
+    for delimiter, decimal in ((",", "."), (";", ","), ("\t", "."), ("whitespace", ".")):
+        between = {"whitespace": " "}.get(delimiter, delimiter)
+        path.write_text(f'"a"{between}"b"\n"1{decimal}5"{between}"-2"\n"9999"{between}"3"\n')
+        data = read_table(path, Format(delimiter=delimiter, decimal=decimal, missing=("9999",)), ["a", "b"], [])
+        np.testing.assert_array_equal([data.numbers["a"], data.numbers["b"]], [[1.5, np.nan], [-2, 3]])
+
+
 def test_a_part_of_a_longer_column_begins_where_it_begins():
     for values in ([1.0, 2.0, 3.0], [1.0, None, 3.0]):
         column = pa.chunked_array([pa.array(values).slice(1), pa.array([5.0, 6.0]).slice(1)])

@@ -30,6 +30,7 @@ def read(data, size=7):
     [
         "time_s,acc_x,acc_y\n0.5,1,2\n1.5,3,4",
         "\ufeffacc_y, note ,time_ms,acc_x\r\n2,a b,500,1\r\n\r\n4,,1500,3\r\n",
+        '"time_s","acc_x","acc_y","said"\n"0.5","1","2","sit, then walk"\n1.5,"3","4",""\n',
         '{"acc_x": 1, "acc_y": 2, "time_s": 0.5}\n{"time_s": 1.5, "acc_y": 4, "acc_x": 3, "more": [1]}\n',
     ],
 )
@@ -52,6 +53,7 @@ def test_samples_without_times_and_values_that_are_missing():
     [
         (b"1,one", "line 3: 'one' is no number"),
         (b"1", "it has 1 values for 2 columns"),
+        (b'1,"2,3', "line 3: '2,3' is no number"),
         (b"1,\xff\xfe", "is no number"),
         (b"9" * (LONGEST + 10), f"longer than {LONGEST} bytes"),
     ],
