@@ -39,6 +39,9 @@ TOPICS = (  # study, a, b, and what that asks
         "every@target-stream",
         "Such statistics batch by batch, from windows in random order against windows as they came",
     ),
+    ("norm-kind", "layer", "batch", "Layer normalisation against batch normalisation, each after every convolution"),
+    ("norm-kind", "instance", "batch", "Instance normalisation against the same"),
+    ("norm-kind", "group", "batch", "Group normalisation against the same"),
     ("small-batch", "bn-2", "bn-32", "Batch normalisation over pairs of windows against larger groups of them"),
     (
         "small-batch",
@@ -46,7 +49,7 @@ TOPICS = (  # study, a, b, and what that asks
         "bn-32",
         "Moving averages (MABN) over pairs against batch normalisation over larger groups",
     ),
-    ("small-batch", "gn", "bn-32", "Group normalisation, which knows no batch, against the same"),
+    ("small-batch", "gn", "bn-32", "Group normalisation, which knows no batch, against such larger groups"),
     (
         "convergence",
         "every-own",

@@ -84,7 +84,7 @@ def anchors(text: str) -> set[str]:
         "har fit --config configs/experiments/no-such.yaml",
         "har fit --config configs/experiments/spar-cnn.yaml --model.norm.kind bach",
         "har study configs/studies/bn-placement.yaml --set trainer.max_step=3",
-        "har study configs/studies/norm-kind.yaml --short",
+        "har study configs/studies/bn-statistics.yaml --short",
         "har evaluate runs --polcy union",
         "har prepare sparr",
         "har trian",

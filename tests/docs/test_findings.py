@@ -194,6 +194,7 @@ def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
     small = {"bn-2": 0.5, "bn-32": 0.7, "mabn-2": 0.7, "gn": 0.7}
     several = {
         "bn-statistics": ({"input": 0.6, "every": 0.6}, [("every@population", "every")], {"population": 0.0}),
+        "norm-kind": ({"batch": 0.6, "layer": 0.6}, [("layer", "batch")], {}),
         "small-batch": (small, [("mabn-2", "bn-32"), ("bn-2", "bn-32"), ("gn", "bn-32")], {}),
     }
     for name, (hit, contrasts, inferences) in several.items():
@@ -211,6 +212,7 @@ def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
     for title in (
         "By how much",
         "Running or exact statistics",
+        "Norms that know no batch",
         "Small batches",
         "Steps to a target",
         "What we cannot say",
