@@ -21,6 +21,8 @@ from tests.fakes.stores import plain_card
 
 STORE_BYTES = 8 << 30
 DATA_BYTES = 2 << 30  # private memory that the process may have, arrays of its own included
+# What it may reserve beyond that without touching it: allocators and stacks of threads take up to 1.1 GiB in advance.
+RESERVED_BYTES = 2 << 30
 RECORDINGS, SUBJECTS, CHANNELS, RATE_HZ = 64, 16, 6, 50
 STRETCH = 30 * RATE_HZ  # samples of one activity
 
@@ -92,13 +94,14 @@ def test_a_store_of_8_gib_trains_with_2_gib_of_private_memory(tmp_path: Path) ->
             "trainer.val_check_interval": 100,
             "trainer.enable_progress_bar": False,
         }
-        command = [sys.executable, "-c", RUN, json.dumps(settings), str(tmp_path / "run"), str(DATA_BYTES)]
+        command = [sys.executable, "-c", RUN, json.dumps(settings), str(tmp_path / "run")]
+        command.append(str(DATA_BYTES + RESERVED_BYTES))
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         peak_mib = json.loads(done.stdout.splitlines()[-1])
         record = read_run(tmp_path / "run")
         windows = {part: record[f"{part}_windows"] for part in ("train", "validation", "test")}
-        print(f"{windows} windows; most MiB: private {peak_mib['RssAnon']}, mapped pages {peak_mib['RssFile']}")  # noqa: T201
+        print(f"{windows} windows; most MiB: {peak_mib}")  # noqa: T201
         assert record["status"] == "done"
         assert peak_mib["RssAnon"] < DATA_BYTES >> 20
     finally:
