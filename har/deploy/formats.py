@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from har.deploy.facts import MEMBER, PROPERTY, Facts
-from har.deploy.networks import quiet_export
+from har.deploy.networks import quiet_export, quiet_loggers
 from har.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ _INPUT, _OUTPUT, _DYNAMIC = "x_NTC", "probability_NK", "windows"
 # Intel and AMD processors of the last ten years, ARM and browsers; torch's own default at present
 _OPSET = 20
 _CALIBRATION_BATCH = 64
+_EXPORTERS = ("torch.onnx", "onnxscript", "onnx_ir", None)  # loggers
 
 
 def exported(classifier: Classifier, samples: int, channels: int) -> torch.export.ExportedProgram:
@@ -82,7 +81,7 @@ def save_onnx(program: torch.export.ExportedProgram, facts: Facts, path: Path) -
     """Write one ONNX file with the facts among its metadata."""
     import torch
 
-    with quiet_export(), _quiet_loggers():
+    with quiet_export(), quiet_loggers(*_EXPORTERS):
         written: Any = torch.onnx.export(
             program,
             dynamo=True,
@@ -120,7 +119,7 @@ def save_int8(source: Path, facts: Facts, path: Path, calibration_NTC: NDArray[n
     del model.graph.value_info[:]  # shapes of what quantisation rewrites
     onnx.save(model, plain)
     method = "dynamic" if any(node.op_type == "LSTM" for node in model.graph.node) else "static"
-    with _quiet_loggers(), contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
+    with quiet_loggers(*_EXPORTERS), contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
         if method == "dynamic":
             quantization.quantize_dynamic(plain, path, weight_type=quantization.QuantType.QInt8)
         else:
@@ -188,17 +187,3 @@ def _finish(model: onnx.ModelProto, facts: Facts, path: Path) -> None:
     )
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-@contextlib.contextmanager
-def _quiet_loggers() -> Iterator[None]:
-    """Hold back advice to the exporters' own developers; errors are raised all the same."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", None)]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import re
 import warnings
 import zipfile
@@ -140,7 +141,7 @@ def _open_program(path: Path) -> tuple[Facts, Network]:
 
     members = {MEMBER: ""}
     try:
-        with quiet_export():
+        with quiet_export(), quiet_loggers("torch.export"):
             program = torch.export.load(_without_objects(path), extra_files=members)
     except DataError:
         raise
@@ -218,3 +219,21 @@ def quiet_export() -> Iterator[None]:
         for message, category in known.items():
             warnings.filterwarnings("ignore", message=message, category=category)
         yield
+
+
+@contextlib.contextmanager
+def quiet_loggers(*names: str | None) -> Iterator[None]:
+    """Hold back advice to the developers of some libraries; errors are raised all the same.
+
+    Args:
+        names: Of loggers; None for the root.
+    """
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -105,13 +106,16 @@ def test_degrees_per_second_are_noticed_and_a_stated_unit_is_not_doubted(model, 
     check_units(recording / 9.8, model.facts.inputs, {"accelerometer": "m/s²"})
 
 
-def test_a_place_without_a_model_is_one_clear_error(tmp_path, run):
+def test_a_place_without_a_model_is_one_clear_error(tmp_path, run, caplog, capfd):
+    with zipfile.ZipFile(tmp_path / "other.pt2", "w") as archive:
+        archive.writestr("version", "0")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     (tmp_path / "broken.pt2").write_bytes(b"no model")
     (tmp_path / "empty").mkdir()
     kinds = {
         "broken.onnx": DataError,
         "broken.pt2": DataError,
+        "other.pt2": DataError,
         "empty": UsageError,
         "x": UsageError,
         "x.onnx": UsageError,
@@ -120,6 +124,7 @@ def test_a_place_without_a_model_is_one_clear_error(tmp_path, run):
         with pytest.raises(kind) as error:
             har.load(tmp_path / name)
         assert error.value.hint
+    assert (caplog.text, capfd.readouterr().err) == ("", "")  # torch logs a traceback of its own
 
 
 def test_five_lines_of_python_load_no_trainer(run):
