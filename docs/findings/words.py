@@ -243,11 +243,6 @@ def has_associations(found: Found) -> bool:
     return bool(found.rows[tables.ASSOCIATIONS])
 
 
-def names(found: Iterable[Found]) -> list[str]:
-    """Return the data sets of a study's parts."""
-    return [one.data_set for one in found]
-
-
 def association_words(found: Found) -> list[str]:
     """Return what the differences of subjects go along with, by the rule of docs/statistics.md."""
     return sentences(found.why)

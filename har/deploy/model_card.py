@@ -14,6 +14,7 @@ from har.errors import HarError
 from har.evaluation.gathering import read_json
 from har.evaluation.measures import f1
 from har.evaluation.numbers import Column, Table, number, with_minus
+from har.evaluation.origin import takes_last_step
 from har.evaluation.resampling import activity_intervals
 from har.evaluation.scorecard import activities_table
 from har.training.stored import read_config
@@ -134,7 +135,7 @@ def _chosen(trainer: dict[str, Any], record: dict[str, Any]) -> str:
     if record.get("at_once"):
         return "The head's setting is the one with the best macro F1 on the validation subjects"
     of_step = f"The weights are those of step {record['best_step']}"
-    if trainer["max_steps"] == trainer["val_check_interval"]:
+    if takes_last_step(trainer):
         return f"{of_step}, the last: nothing was chosen by the macro F1 on the validation subjects"
     return f"{of_step}, with the best macro F1 on the validation subjects"
 

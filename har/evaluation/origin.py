@@ -32,7 +32,8 @@ def protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
         box["activities"] = "all of the data set"
     if len(inferences_of(study)) > 1:
         box["statistics at inference"] = ", ".join(inferences_of(study))
-    chosen = _selection(study["protocol"])
+    is_last = takes_last_step(study["protocol"])
+    chosen = "those of the last step, the one evaluation" if is_last else "best validation macro F1"
     box["selection of weights"] = f"{chosen}; the test subjects are scored once, with those weights"
     fitted = list(dict.fromkeys(parts_of(run.arm)[0] for run in gathered.runs if run.at_once))
     if fitted:
@@ -50,12 +51,14 @@ def protocol(result: dict[str, Any], gathered: Gathered) -> dict[str, str]:
     return box
 
 
-def _selection(settings: Mapping[str, Any]) -> str:
-    """Return which weights of a run are its own, from the settings that all variants share."""
-    steps, interval = settings.get("max_steps"), settings.get("val_check_interval")
-    if steps is not None and steps == interval:
-        return "those of the last step, the one evaluation"
-    return "best validation macro F1"
+def takes_last_step(settings: Mapping[str, Any]) -> bool:
+    """Return whether the last step's weights are a run's own: it is the one evaluation, so nothing is chosen.
+
+    Args:
+        settings: With ``max_steps`` and ``val_check_interval``; where variants differ in these, they may be missing.
+    """
+    steps = settings.get("max_steps")
+    return steps is not None and steps == settings.get("val_check_interval")
 
 
 def named(values: Mapping[str, Any]) -> dict[str, str]:

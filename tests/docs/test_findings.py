@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,30 +24,10 @@ from har.evaluation.arms import arm
 from har.evaluation.comparison import evaluate_study
 from har.evaluation.counts import natural
 from har.evaluation.probes import PROBES, SCHEMA, write_probes
+from tests.docs.placement import write_placement
 from tests.fakes.study import FakeStudy, write_study
 
 RESULTS = DOCS / "results"
-PLACEMENT = {"none": 0.6, "input": 0.62, "first": 0.64, "every": 0.9}
-DECLARED = [("every", "input"), ("every", "first"), ("every", "none"), ("input", "none")]
-
-
-def _write(root: Path, data_set: str = "fake", **settings) -> Path:
-    plan = FakeStudy(hit=PLACEMENT, contrasts=DECLARED, name="bn-placement", data_set=data_set, **settings)
-    return write_study(root / "bn-placement" / data_set, plan)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A root of runs with one study of two repeats, and what was collected of it; not to be changed."""
-    root = tmp_path_factory.mktemp("findings")
-    _write(root / "runs", repeats=2)
-    collect([root / "runs"], root / "docs" / "results")
-    return root
-
-
-@pytest.fixture
-def copied(built, tmp_path):
-    return Path(shutil.copytree(built, tmp_path / "copy"))
 
 
 def _recomputed(scores: list[tables.Row], a: str, b: str) -> contrast.Estimate:
@@ -127,7 +104,7 @@ def test_collecting_twice_makes_the_same_files_and_leaves_other_studies_alone(co
     before = {path.name: path.read_bytes() for path in results.iterdir()}
     collect([copied / "runs"], results)
     assert {path.name: path.read_bytes() for path in results.iterdir()} == before
-    _write(copied / "more", "other", seed=1)
+    write_placement(copied / "more", "other", seed=1)
     collect([copied / "more"], results)
     for name in tables.COLUMNS:
         rows = tables.read(results, name)
@@ -138,7 +115,7 @@ def test_collecting_twice_makes_the_same_files_and_leaves_other_studies_alone(co
 
 def test_probes_may_be_of_another_pass_of_the_study_with_fewer_repeats(copied):
     """Judged is where there are most runs, probes are where they were measured: the median of a run, mean of a fold."""
-    apart = _write(copied / "apart")
+    apart = write_placement(copied / "apart")
     place = {"layer": "", "kind": "", "side": "", "depth": -1, "at": float("nan"), "group": "train"}
     for run in sorted(apart.rglob("run.json")):
         rows = [
@@ -190,7 +167,7 @@ def test_a_text_can_be_made_of_one_study_alone_and_says_what_its_verdict_says(bu
 def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
     """Each study under its own name, with what the text names of its variants; the first on three data sets."""
     for seed, data_set in enumerate(("one", "two", "three")):
-        _write(tmp_path, data_set, seed=seed, subjects=3, windows=4)
+        write_placement(tmp_path, data_set, seed=seed, subjects=3, windows=4)
     small = {"bn-2": 0.5, "bn-32": 0.7, "mabn-2": 0.7, "gn": 0.7}
     several = {
         "bn-statistics": ({"input": 0.6, "every": 0.6}, [("every@population", "every")], {"population": 0.0}),
@@ -291,7 +268,7 @@ def test_layers_are_told_apart_only_where_the_interval_says_so_and_by_its_sign(c
 def test_data_sets_whose_layers_go_different_ways_are_named_apart(copied):
     """Dead channels: fewer on both. Gravity: more on one, less on the other. Decisions: open, and fewer."""
     results = copied / "docs" / "results"
-    _write(copied / "more", "other", seed=1)
+    write_placement(copied / "more", "other", seed=1)
     collect([copied / "more"], results)
     rows = [
         {"study": "bn-placement", "data_set": data_set, "variant": variant, "fold": str(fold), "probe": probe}
@@ -309,54 +286,6 @@ def test_data_sets_whose_layers_go_different_ways_are_named_apart(copied):
     assert re.fullmatch(r"Fewer decisions .* \(OTHER: [^;]*\); not told apart on FAKE\.", flip)
     assert alike(found, "every", "none") == ["fewer channels are dead"]
     assert alike(found[1:], "none", "every")[1].startswith("more of gravity")
-
-
-def test_runs_as_they_were_are_within_tolerance_and_bit_equal(built, capsys):
-    assert main(["--into", str(built / "docs"), "check", str(built / "runs")]) == 0
-    said = capsys.readouterr().out
-    assert "4 of 4 variants are within" in said
-    assert said.count("2 of 2") == 4
-
-
-def test_a_repeat_that_is_there_is_compared_by_itself(copied, capsys):
-    study = copied / "runs" / "bn-placement" / "fake"
-    for folder in study.glob("*/*/repeat-1"):
-        shutil.rmtree(folder)
-    assert main(["--into", str(copied / "docs"), "check", str(copied / "runs")]) == 0
-    assert capsys.readouterr().out.count("1 of 1") == 4
-
-
-def test_a_planted_deviation_is_found(copied, capsys):
-    """One window wrong: another hash, but within the tolerance. All windows of four subjects: outside of it."""
-    runs = sorted((copied / "runs" / "bn-placement" / "fake" / "v3").glob("*/repeat-0/predictions/running.parquet"))
-    others = {"walk": "sit", "sit": "stairs", "stairs": "walk"}
-
-    def flip(path, most):
-        frame = pd.read_parquet(path)
-        for row in np.flatnonzero(frame["truth"] == frame["prediction"])[:most]:
-            wrong = others[frame.loc[row, "truth"]]
-            frame.loc[row, "prediction"] = wrong
-            for name in frame.columns:
-                if name.startswith("probability:"):
-                    frame.loc[row, name] = np.float32(0.6 if name == f"probability:{wrong}" else 0.2)
-        frame.to_parquet(path, index=False)
-
-    flip(runs[0], 1)
-    assert main(["--into", str(copied / "docs"), "check", str(copied / "runs")]) == 0
-    assert capsys.readouterr().out.count("1 of 2") == 1
-    for path in runs[:4]:
-        flip(path, 99)
-    assert main(["--into", str(copied / "docs"), "check", str(copied / "runs")]) == 1
-    said = capsys.readouterr().out
-    assert re.search(r"every +\| .*\| NO ", said)
-    assert "3 of 4 variants are within" in said
-
-
-def test_the_tolerance_is_that_of_a_seed(built):
-    rows = tables.read(built / "docs" / "results", tables.EXPECTED)
-    by_variant = pd.DataFrame(rows).groupby("variant")["macro_f1"].var(ddof=1)
-    (tolerance,) = {row["tolerance"] for row in rows}
-    assert tolerance == pytest.approx(3 * math.sqrt(2 * by_variant.mean()))
 
 
 def test_nothing_to_compare_and_nothing_to_collect_are_said_with_a_way_out(tmp_path, capsys):
@@ -384,7 +313,7 @@ def test_the_readme_shows_the_first_repeat_of_what_is_published(tmp_path):
 def test_what_the_readme_shows_is_what_a_study_of_one_repeat_comes_to(built, tmp_path):
     """Judged anew from run folders of which the second repeat is not declared."""
     (found,) = Results(built / "docs" / "results").studies
-    folder = _write(tmp_path)
+    folder = write_placement(tmp_path)
     result = evaluate_study(folder)
     shown = first_repeat(found)
     assert result["contrasts"][0]["sentence"] in shown
@@ -404,7 +333,7 @@ def test_a_study_of_some_activities_is_kept_apart_and_its_scores_go_between_the_
     record = json.loads((study / "study.json").read_text(encoding="utf-8"))
     record["protocol"]["null"] = "unlabelled"
     (study / "study.json").write_text(json.dumps(record), encoding="utf-8")
-    _write(tmp_path / "runs")
+    write_placement(tmp_path / "runs")
     collect([tmp_path / "runs"], tmp_path / "docs" / "results")
     (found,) = Results(tmp_path / "docs" / "results").of("recommended")
     assert found.info["data_set"] == f"fake-{len(found.info['activities'].split('; '))}"
