@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # results differ with the threads; golden traces have one
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import numpy as np
 import pytest
 
 from tests.browser import browser, chromium
@@ -30,6 +31,11 @@ EXPECTED_SKIPS = (
 
 # Numerical tests take fresh inputs every time; a failure is repeated with HAR_TEST_SEED=<the number in the header>.
 SEED = int(os.environ.setdefault("HAR_TEST_SEED", str(secrets.randbelow(2**31))))  # processes of one session share it
+
+
+def fresh() -> np.random.Generator:
+    """Return a generator of this session's random inputs."""
+    return np.random.default_rng(SEED)
 
 
 def pytest_report_header() -> str:

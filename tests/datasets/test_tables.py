@@ -7,10 +7,11 @@ import pyarrow as pa
 
 from har.datasets.card import Format
 from har.datasets.tables import _values, read_table
+from tests.conftest import fresh
 
 
 def test_a_table_of_many_blocks_is_read_as_a_whole(tmp_path):
-    random = np.random.default_rng()
+    random = fresh()
     rows = 60_000  # 2 MB, of which a block holds an eighth
     numbers = [repr(value) if value < 0.9 else "" for value in random.random(rows).tolist()]
     words = random.choice(["walk", "", "sit down", "nan"], rows).tolist()

@@ -10,15 +10,17 @@ from scipy.stats import spearmanr
 
 from har.evaluation import association
 from har.evaluation.association import associate, smallest_p
+from tests.conftest import fresh
 
 
 def _numbers(subjects):
     """Two numbers of each subject, with ties."""
-    generator = np.random.default_rng()
+    generator = fresh()
     while True:
         x_S, y_S = generator.integers(0, 6, (2, subjects)).astype(float)
-        if np.ptp(x_S) and np.ptp(y_S):
-            return x_S, y_S + x_S * generator.integers(0, 2)
+        y_S += x_S * generator.integers(0, 2)
+        if np.ptp(x_S) and np.ptp(y_S):  # of three subjects, all may be equal, and of their sums too
+            return x_S, y_S
 
 
 @pytest.mark.parametrize("subjects", [3, 5, 12, 30])
@@ -37,7 +39,7 @@ def test_p_is_the_share_of_orders_that_are_as_far_from_nothing():
 def test_each_draw_is_the_correlation_of_the_subjects_drawn():
     x_S, y_S = _numbers(9)
     below_SS, low_SS = association._ranking(x_S), association._ranking(y_S)
-    times_BS = np.random.default_rng().multinomial(9, np.full(9, 1 / 9), size=20)
+    times_BS = fresh().multinomial(9, np.full(9, 1 / 9), size=20)
     found_B = association._correlations(times_BS.astype(float), below_SS, low_SS)
     for times_S, found in zip(times_BS, found_B, strict=True):
         drawn = np.repeat(np.arange(9), times_S)
@@ -49,7 +51,7 @@ def test_each_draw_is_the_correlation_of_the_subjects_drawn():
 
 @pytest.mark.parametrize("subjects", [6, 10, 24])
 def test_without_an_association_one_is_claimed_at_the_nominal_rate(subjects):
-    generator, studies = np.random.default_rng(), 300
+    generator, studies = fresh(), 300
     claims = 0
     for _ in range(studies):
         found = associate(generator.normal(size=subjects), generator.normal(size=subjects))
@@ -58,7 +60,7 @@ def test_without_an_association_one_is_claimed_at_the_nominal_rate(subjects):
 
 
 def test_a_planted_association_is_found_with_its_sign():
-    generator = np.random.default_rng()
+    generator = fresh()
     x_S = generator.normal(size=14)
     for sign in (1, -1):
         found = associate(x_S, sign * x_S + generator.normal(0, 0.1, 14))

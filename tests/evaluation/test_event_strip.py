@@ -15,6 +15,7 @@ from har.evaluation.gathering import gather
 from har.evaluation.material import Material
 from har.evaluation.sections_timeline import recording
 from har.evaluation.timeline import Timeline, lay
+from tests.conftest import fresh
 from tests.fakes.study import FakeStudy, write_study
 
 NAMES = ["walk", "sit", "stairs"]
@@ -24,7 +25,7 @@ OF_FRAME |= {"I": "insertion", "M": "merge", "Oa": "overfill", "Oo": "overfill",
 
 def _timeline(activities):
     """A random axis of three recordings; the last code is null."""
-    generator, K = np.random.default_rng(), len(activities)
+    generator, K = fresh(), len(activities)
     truth, decision = [], []
     for _ in range(3):
         truth += [*np.repeat(generator.integers(0, K + 1, 12), 4), -1]

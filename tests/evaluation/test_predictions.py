@@ -18,6 +18,7 @@ from har.evaluation.predictions import (
     write_predictions,
     write_truth,
 )
+from tests.conftest import fresh
 from tests.fakes.study import FakeStudy, subject_files
 
 HERE = Path("here.parquet")
@@ -152,7 +153,7 @@ def test_a_wrong_truth_table_is_refused(files, change, says):
 
 def test_windows_of_many_recordings_are_held_against_the_right_stretches():
     """Every answer equals that of looking at all stretches of a window's recording, one by one."""
-    generator = np.random.default_rng()
+    generator = fresh()
     edges = [np.unique(np.append(0.0, generator.integers(1, 20, size=4))) + r for r in range(6)]
     rows = [
         (recording * 7, "a", low, high, generator.choice(["walk", "sit", None]))

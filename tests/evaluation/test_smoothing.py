@@ -19,6 +19,7 @@ from har.evaluation.arms import arm, kind_of, remark, smoothing_of
 from har.evaluation.gathering import gather
 from har.evaluation.scores import read_run
 from har.evaluation.smoothing import Chain, check_smoothing, forward, posterior, read_chain, smoothed, viterbi
+from tests.conftest import fresh
 from tests.fakes.study import FakeStudy, write_study
 
 NAMES = ["walk", "sit", "lie"]
@@ -70,14 +71,14 @@ def test_states_and_their_probabilities_are_those_of_all_sequences_written_out(l
 @pytest.mark.parametrize("prior", [[1 / 3, 1 / 3, 1 / 3], [0.7, 0.2, 0.1]])
 def test_a_model_in_which_nothing_follows_from_anything_changes_nothing(smoothing: str, prior: list[float]) -> None:
     """Each next activity as frequent as ever; with equal shares, these are uniform transitions."""
-    frame = table(drawn(np.random.default_rng(), 50, 3))
+    frame = table(drawn(fresh(), 50, 3))
     found = smoothed(PATH, frame, smoothing, chain_of(np.array(prior), np.tile(prior, (3, 1))))
     pd.testing.assert_frame_equal(found, frame, check_exact=False, rtol=1e-5)
 
 
 @pytest.mark.parametrize("smoothing", ["hmm", "hmm-causal", "majority3", "majority5"])
 def test_a_series_ends_where_its_recording_does_or_a_window_is_missing(smoothing: str) -> None:
-    generator = np.random.default_rng()
+    generator = fresh()
     probability_NK = drawn(generator, 30, 3)
     recording_N = np.repeat([4, 4, 7], 10)
     start_N = np.concatenate([np.arange(10), np.arange(12, 22), np.arange(10)])
@@ -93,7 +94,7 @@ def test_a_series_ends_where_its_recording_does_or_a_window_is_missing(smoothing
 
 
 def test_the_causal_filter_does_not_know_what_comes() -> None:
-    generator = np.random.default_rng()
+    generator = fresh()
     chain = chain_of(drawn(generator, 3), drawn(generator, 3, 3))
     frame = table(drawn(generator, 20, 3))
     whole, begun = (smoothed(PATH, part, "hmm-causal", chain) for part in (frame, frame[:12]))

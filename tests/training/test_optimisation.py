@@ -24,6 +24,7 @@ from har.training.optimisation import Optimisation
 from har.training.record import identity
 from har.training.run import run
 from har.training.trained import Trained
+from tests.conftest import fresh
 from tests.training.test_run import stop_at, trace
 
 OPTIONS = {
@@ -54,7 +55,7 @@ def test_a_run_follows_its_schedule(small: dict[str, Any], tmp_path: Path) -> No
 
 
 def test_weights_of_activities_are_those_of_scikit_learn_and_the_loss_follows_its_formula() -> None:
-    label_N = np.concatenate([np.arange(4), np.random.default_rng().integers(0, 4, 60)]).astype(np.int16)
+    label_N = np.concatenate([np.arange(4), fresh().integers(0, 4, 60)]).astype(np.int16)
     weight_K = Optimisation(class_weights="balanced").weights_of(label_N, 4)
     assert weight_K is not None
     np.testing.assert_allclose(weight_K, compute_class_weight("balanced", classes=np.arange(4), y=label_N), rtol=1e-6)

@@ -19,6 +19,7 @@ from har.training.record import identity, read_run
 from har.training.run import run
 from har.training.trained import Trained
 from har.windows.set_aside import subject_of_each
+from tests.conftest import fresh
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def settings(small: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("ridge", RIDGES)
 def test_the_head_is_the_minimum_that_scipy_finds(ridge: float) -> None:
-    generator = np.random.default_rng()
+    generator = fresh()
     x_ND, label_N = generator.normal(size=(30, 4)), generator.integers(3, size=30)
     own = generator.normal(size=(3, 5))  # the bias last
 

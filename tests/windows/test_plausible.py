@@ -5,6 +5,7 @@ import pytest
 
 from har.datasets.card import Channel
 from har.windows.plausible import lengths_of, looks_like
+from tests.conftest import fresh
 
 
 def vector(sensor="accelerometer", unit="m/s²", name="acc", axes="xyz"):
@@ -28,7 +29,7 @@ def test_a_median_length_betrays_a_unit(sensor, length, unit):
 
 
 def test_lengths_are_medians_of_whole_vectors_by_sensor_and_site():
-    rng = np.random.default_rng()
+    rng = fresh()
     signal_TC = rng.normal(size=(101, 6))
     lengths = lengths_of(signal_TC, [*vector(axes="zyx"), *vector("gyroscope", "rad/s", "gyro")])
     assert lengths == {
