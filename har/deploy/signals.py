@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from har.datasets.card import Channel
 from har.datasets.units import SI
 from har.errors import DataError, UsageError, unknown
-from har.windows.plausible import SI_UNIT, lengths_of, looks_like
+from har.windows.plausible import lengths_of, looks_like
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +106,8 @@ def check_units(signal_TC: NDArray[np.float64], inputs: tuple[Channel, ...], uni
     Raises:
         UsageError: Accelerations look like g, or rates of rotation like degrees per second.
     """
-    for (sensor, site), length in lengths_of(signal_TC, inputs).items():
-        looks, unit = looks_like(sensor, length), SI_UNIT[sensor]
+    for (sensor, site, unit), length in lengths_of(signal_TC, inputs).items():
+        looks = looks_like(sensor, unit, length)
         if looks and sensor not in (units or {}):
             raise UsageError(
                 f"the {sensor} at {site} looks like {looks} and not {unit}: half of its samples are longer than "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,18 @@ def _file_of(folder: Path, name: str) -> Path:
     """Return the path of a file that every run has; see the errors of its readers."""
     path = folder / name
     if not path.is_file():
-        raise UsageError(f"{folder} holds no run: there is no {name}.", "Give the folder that har fit named.")
+        hint = "Give the folder that har fit named."
+        if (below := next(_runs_below(folder), None)) is not None:
+            hint = f"Give the folder of one of its runs, such as {below}."
+        raise UsageError(f"{folder} holds no run: there is no {name}.", hint)
     return path
+
+
+def _runs_below(folder: Path) -> Iterator[Path]:
+    """Yield the runs below a study's folder, or below a folder of studies: nearest first, then by name."""
+    for depth in range(1, 6):  # study / data set / variant / fold / repeat
+        for record in sorted(folder.glob(f"{'*/' * depth}run.json")):
+            yield record.parent
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from har.datasets.recording import UNLABELLED, RawRecording, Recording, natural_order
 from har.errors import DataError
-from har.windows.plausible import SI_UNIT, Vector, looks_like
+from har.windows.plausible import Vector, looks_like
 from har.windows.signal import Plan, Treated, prepare_recording
 
 # What is counted, in rows of a stream unless said otherwise.
@@ -136,12 +136,13 @@ class Preparation:
     def cautions(self) -> list[str]:
         """Return what every run on the data must say, by what was found in them: names alike, units."""
         cautions = _alike_but_for_case(self.subjects)
-        for (sensor, site), of_each in self._lengths.items():
+        for vector, of_each in self._lengths.items():
+            sensor, _, unit = vector
             length_of = {subject: float(np.median(of_each[subject])) for subject in natural_order(of_each)}
-            looks_of = {subject: looks_like(sensor, length) for subject, length in length_of.items()}
-            for unit in filter(None, dict.fromkeys(looks_of.values())):
-                found = {subject: length_of[subject] for subject, looks in looks_of.items() if looks == unit}
-                cautions.append(_doubt(sensor, site, unit, found, len(length_of)))
+            looks_of = {subject: looks_like(sensor, unit, length) for subject, length in length_of.items()}
+            for other in filter(None, dict.fromkeys(looks_of.values())):
+                found = {subject: length_of[subject] for subject, looks in looks_of.items() if looks == other}
+                cautions.append(_doubt(vector, other, found, len(length_of)))
         return cautions
 
     def source_counts(self) -> dict[str, Any]:
@@ -183,12 +184,13 @@ def _alike_but_for_case(subjects: list[str]) -> list[str]:
     ]
 
 
-def _doubt(sensor: str, site: str, unit: str, found: dict[str, float], subjects: int) -> str:
+def _doubt(vector: Vector, other: str, found: dict[str, float], subjects: int) -> str:
     """Say that a sensor looks like another unit than the card's, of whom, and what to do about it."""
+    sensor, site, unit = vector
     named = f"{', '.join(list(found)[:_NAMED])}{' …' if len(found) > _NAMED else ''}"
     whose = "" if len(found) == subjects else f" of {len(found)} of {subjects} subjects ({named})"
     gravity = "; where gravity was taken out, sensor: linear-acceleration" if sensor == "accelerometer" else ""
     return (
-        f"The {sensor} at {site}{whose} looks like {unit} and not {SI_UNIT[sensor]}, which the card says: the median "
+        f"The {sensor} at {site}{whose} looks like {other} and not {unit}, which the card says: the median "
         f"length of its vector is {np.median(list(found.values())):.3g}. Correct the unit in the card{gravity}."
     )

@@ -63,6 +63,17 @@ def test_values_in_another_unit_than_the_cards_are_said_kept_and_said_again(plac
     assert "The accelerometer at wrist looks like g" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("unit", "value", "other"), [("g", 9.8, "m/s²"), ("g", 1000, "mg"), ("mg", 1, "g")])
+def test_values_that_are_not_in_the_cards_own_unit_are_said(place, capsys, unit, value, other):
+    write(place, {"mine.yaml": CARD.replace("unit: m/s²", f"unit: {unit}")})
+    write(place / "raw", {f"{name}/1.csv": lines(*[f"0,{value},0,walk"] * 100) for name in ("anna", "ben")})
+    assert prepare() == 0
+    said = (
+        f"The accelerometer at wrist looks like {other} and not {unit}, which the card says: the median length of its"
+    )
+    assert f"{said} vector is {value:.3g}." in capsys.readouterr().err
+
+
 def test_names_that_differ_in_case_alone_are_said_kept_and_two_subjects_all_the_same(place, capsys):
     write(place / "raw", {"Anna/2.csv": (place / "raw" / "anna" / "1.csv").read_bytes()})
     assert prepare() == 0
