@@ -39,6 +39,13 @@ TOPICS = (  # study, a, b, and what that asks
         "every@target-stream",
         "Such statistics batch by batch, from windows in random order against windows as they came",
     ),
+    (
+        "bn-statistics",
+        "every@population",
+        "input@population",
+        "A norm after every convolution against one on the input, both with exact statistics",
+    ),
+    ("bn-statistics", "every@target", "input@target", "The same, both with statistics of the new person's windows"),
     ("norm-kind", "layer", "batch", "Layer normalisation against batch normalisation, each after every convolution"),
     ("norm-kind", "instance", "batch", "Instance normalisation against the same"),
     ("norm-kind", "group", "batch", "Group normalisation against the same"),

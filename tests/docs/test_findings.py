@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -177,6 +178,7 @@ def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
     for name, (hit, contrasts, inferences) in several.items():
         plan = FakeStudy(hit=hit, contrasts=contrasts, inferences=inferences, name=name, subjects=3, windows=4)
         write_study(tmp_path / name / "fake", plan)
+        write_study(tmp_path / name / "other", replace(plan, data_set="other"))
     convergence = FakeStudy(
         hit={"none": 0.6, "every": 0.7}, contrasts=[("every", "none")], name="convergence", subjects=3, windows=4
     )
@@ -195,6 +197,9 @@ def test_every_section_can_be_made_and_data_sets_are_taken_together(tmp_path):
         "What we cannot say",
     ):
         assert text.count(f"## {title}") == 1
+    for title in ("Running or exact statistics", "Norms that know no batch", "Small batches"):
+        (section,) = re.findall(rf"## {title}\n(.*?)\n## ", text, re.DOTALL)
+        assert re.findall(r"^(\w+):$", section, re.MULTILINE) == ["FAKE", "OTHER"]
     assert "over 3 data sets" in text
     assert {"findings-bn-placement-forest.svg", "findings-convergence-fake-reached.svg"} < set(drawn)
     assert "/somewhere" not in text
