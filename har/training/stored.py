@@ -59,9 +59,11 @@ def _file_of(folder: Path, name: str) -> Path:
 
 
 def _runs_below(folder: Path) -> Iterator[Path]:
-    """Yield the runs below a study's folder, or below a folder of studies: nearest first, then by name."""
-    for depth in range(1, 6):  # study / data set / variant / fold / repeat
-        for record in sorted(folder.glob(f"{'*/' * depth}run.json")):
+    """Yield the runs of a study, of its variant or fold, or of the studies in a folder, each by name."""
+    studies = [path.parent for depth in ("", "*/", "*/*/") for path in sorted(folder.glob(f"{depth}study.json"))]
+    of_studies = [(study, "*/*/*/run.json") for study in studies]  # variant / fold / repeat
+    for place, pattern in [(folder, "*/run.json"), (folder, "*/*/run.json"), *of_studies]:
+        for record in sorted(place.glob(pattern)):
             yield record.parent
 
 

@@ -282,12 +282,13 @@ def test_a_run_without_whole_scores_is_refused_before_anything_is_written(run, r
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("place", ["", "study/", "study/spar/", "study/spar/every/subject-1/"])
+@pytest.mark.parametrize("place", ["", "study/", "study/spar/", "study/spar/every/", "study/spar/every/subject-1/"])
 def test_the_folder_of_a_study_is_refused_with_one_of_its_runs(place, run, tmp_path):
     for name in ("repeat-0", "repeat-1"):
         copy = tmp_path / "study" / "spar" / "every" / "subject-1" / name
         copy.mkdir(parents=True)
         (copy / "run.json").symlink_to(run / "run.json")
+    (tmp_path / "study" / "spar" / "study.json").touch()
     with pytest.raises(UsageError, match="holds no run") as caught:
         export(tmp_path / place)
     first = tmp_path / "study" / "spar" / "every" / "subject-1" / "repeat-0"
