@@ -92,6 +92,7 @@ if [[ -z $quick ]]; then
     study bn-placement usc-had --short --repeats 3
     study bn-placement hapt --short --repeats 3 --folds kfold --fold-count 10
     study small-batch spar --short --repeats 3
+    study small-batch hapt --short --repeats 3 --folds kfold --fold-count 10
     study bn-statistics spar --repeats 3
     study bn-statistics usc-had --repeats 3
     study bn-statistics hapt --repeats 3 --folds kfold --fold-count 10

@@ -118,7 +118,7 @@ def conclusions(results: Results) -> list[str]:
     for study, a, b, asked in TOPICS:
         found = [one for one in results.of(study) if one.has(a, b)]
         if found:
-            said.append(f"{asked} (`{a}` − `{b}`): {_by_verdict(found, a, b)}.")
+            said.append(f"{asked} (`{a}` − `{b}`): {_by_verdict(found, a, b)}{_together(results, study, a, b)}.")
     return said + [sentence for one in results.of("convergence") for sentence in _soonest(one)]
 
 
@@ -141,6 +141,15 @@ def _by_verdict(found: Sequence[Found], a: str, b: str) -> str:
         numbers = f"{one.data_set} ({signed(row['mean'])} points, {interval(row['interval'])})"
         of_verdict.setdefault(row["verdict"], []).append(numbers)
     return "; ".join(f"{verdict} on {listed(names)}" for verdict, names in of_verdict.items())
+
+
+def _together(results: Results, study: str, a: str, b: str) -> str:
+    """Return the verdict of a contrast over the data sets of a study, where there are enough of them."""
+    for row in results.across(study):
+        if (row["a"], row["b"]) == (a, b) and row["mean"] is not None:
+            numbers = f"{signed(row['mean'])} points, {interval(row['interval'])}"
+            return f"; over {len(row['data_sets'])} data sets together {row['verdict']} ({numbers})"
+    return ""
 
 
 def of_pair(found: Sequence[Found], a: str, b: str) -> list[str]:
