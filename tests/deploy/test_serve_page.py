@@ -23,6 +23,13 @@ IPHONE = """
     Object.defineProperty(navigator, "vendor", { value: "Apple Computer, Inc." });
     DeviceMotionEvent.requestPermission = async () => { window.asked = true; return "%s"; };
 """
+# A connection that is slow to open: until the test calls `connect`.
+SLOW = """
+    const open = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onopen").set;
+    Object.defineProperty(WebSocket.prototype, "onopen", {
+        set(told) { open.call(this, () => { window.connect = told; }); },
+    });
+"""
 INSECURE = "Object.defineProperty(window, 'isSecureContext', { value: false });"
 
 
@@ -77,9 +84,14 @@ def test_played_recordings_show_the_activities_of_the_stream(show, model, record
 
 
 def test_without_motion_the_page_says_why(show):
-    page = show()
+    page = show(SLOW)
     page.clock.install()
     page.click("#start")
+    page.wait_for_function("() => window.connect")
+    page.clock.fast_forward(3000)
+    assert page.inner_text("#status") == "Connecting …"
+    page.evaluate("window.connect()")
+    assert page.inner_text("#status").startswith("Connected")
     page.clock.fast_forward(3000)
     page.wait_for_function("() => document.getElementById('status').textContent.includes('gives no acceleration')")
     refused = show(IPHONE % "denied")
