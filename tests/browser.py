@@ -14,6 +14,8 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # In a container, root may have neither a sandbox nor shared memory to speak of; the pages are our own.
 _ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 
+_PATIENCE_MS = 60_000  # ends a wait in vain; a busy machine may be slow
+
 
 def chromium() -> str | None:
     """Return the path of the system's Chromium, if there is one."""
@@ -41,7 +43,7 @@ def note(page: Page, said: list[str]) -> None:
 
 
 @contextmanager
-def opener(started: Browser, *, patience_ms: float) -> Iterator[Callable[..., Page]]:
+def opener(started: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages; in the end, nothing may have been said on a console or asked of any place but the pages' own.
 
     Yields:
@@ -51,7 +53,7 @@ def opener(started: Browser, *, patience_ms: float) -> Iterator[Callable[..., Pa
 
     def opened(url: str, script: str, **options: Any) -> Page:
         contexts.append(started.new_context(**options))
-        contexts[-1].set_default_timeout(patience_ms)
+        contexts[-1].set_default_timeout(_PATIENCE_MS)
         page = contexts[-1].new_page()
         note(page, said)
         page.add_init_script(script)

@@ -17,6 +17,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.browser import browser, chromium
 
@@ -28,6 +29,10 @@ EXPECTED_SKIPS = (
     r"needs mounts in a namespace of its own",  # real full and read-only disks: Linux, as root or with user namespaces
     r"needs \.\./shared/datasets",  # real data, which no copy of the project carries
 )
+
+# A busy machine is no reason to fail: hypothesis would give each example 200 ms, and the drawing of inputs a second.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 # Numerical tests take fresh inputs every time; a failure is repeated with HAR_TEST_SEED=<the number in the header>.
 SEED = int(os.environ.setdefault("HAR_TEST_SEED", str(secrets.randbelow(2**31))))  # processes of one session share it

@@ -24,7 +24,7 @@ def test_a_key_that_stands_twice_is_refused(text):
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_way_to_write_a_number_is_a_number(value):
     assert parse_yaml(f"{value:.3e}", "here") == float(f"{value:.3e}")
 

@@ -55,7 +55,7 @@ def tables(draw):
     return values, codes, layout, mark + text.encode()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(table=tables())
 def test_what_was_written_in_any_format_is_read_back_exactly(table, tmp_path_factory):
     values, codes, layout, content = table

@@ -86,7 +86,7 @@ def own_tables(draw):
     return own, files
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(own_tables(), st.integers(1, 300), st.sampled_from([0, 100, 500, 1 << 27]))
 def test_blocks_of_any_size_make_the_same_recordings(tmp_path_factory, tables, block_bytes, spool_bytes):
     own, files = tables
@@ -106,7 +106,7 @@ def test_blocks_of_any_size_make_the_same_recordings(tmp_path_factory, tables, b
                 assert (np.diff(recording.streams[0].signal_TC[:, 0]) > 0).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     runs=st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 5)), min_size=1, max_size=6),
     join=st.sampled_from(["row", "time"]),

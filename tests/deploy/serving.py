@@ -38,12 +38,12 @@ def serving(model: Model, wish: Wish = Wish()) -> Iterator[tuple[PhoneServer, st
         host = f"127.0.0.1:{listening.getsockname()[1]}"
         thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
         thread.start()
-        ready.wait(10)
+        ready.wait(60)
         try:
             yield server, host
         finally:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
+            thread.join(60)
             loop.close()
 
 
@@ -62,4 +62,4 @@ def rows_of(signal_TC: Any, rate_hz: float) -> list[list[float]]:
 def asked(client: ClientConnection, message: Any) -> Any:
     """Send a message and return the answer."""
     client.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
-    return json.loads(client.recv(timeout=10))
+    return json.loads(client.recv(timeout=60))

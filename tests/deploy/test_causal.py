@@ -58,7 +58,7 @@ def test_channels_to_be_given_are_those_that_the_recipe_was_made_of():
         assert all(channel.unit in ("m/s²", "rad/s") for channel in facts.inputs)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.sampled_from([50.0, 100.0, 64.0, 25.0, 20.0, 200.0]),
     st.sampled_from([LIVE, PARTS, Recipe()]),
@@ -86,7 +86,7 @@ def test_the_delay_is_half_of_the_low_pass_and_none_at_the_models_rate():
     assert time_s[first] == pytest.approx(delay_s(facts, 100.0), abs=0.011)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 10_000), max_size=8), st.sampled_from([50.0, 47.123, 33.3]), st.integers(0, 99))
 def test_jitter_and_holes_do_not_depend_on_pushes_and_stay_near_the_movement(cuts, rate_hz, seed):
     random = np.random.default_rng(seed)
@@ -116,7 +116,7 @@ def test_interpolation_is_scipys_modified_akima():
     np.testing.assert_allclose(makima(time_s, signal_TC, at_s, before), expected, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([20, 20, 20, 20, 0, -15, 40, 700, -5000, None]), min_size=1, max_size=60),
     st.integers(1, 9),

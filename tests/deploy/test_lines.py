@@ -113,7 +113,7 @@ def test_an_endless_line_takes_no_memory():
 values = st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda x: st.lists(x, max_size=2))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     st.binary(max_size=200) | st.lists(st.dictionaries(st.sampled_from(["acc_x", "acc_y", "time_s"]), values)),
     st.integers(1, 50),

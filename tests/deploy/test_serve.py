@@ -47,7 +47,7 @@ def closed(client):
     sentence = None
     try:
         while True:
-            sentence = json.loads(client.recv(timeout=10)).get("error", sentence)
+            sentence = json.loads(client.recv(timeout=60)).get("error", sentence)
     except ConnectionClosed as error:
         return sentence, error.rcvd.code
 
@@ -172,7 +172,7 @@ def test_only_the_own_page_may_connect(served, origin):
     ],
 )
 def test_a_request_is_answered_at_the_own_names_alone(served, path, host, status):
-    connection = http.client.HTTPConnection(served.host, timeout=10)
+    connection = http.client.HTTPConnection(served.host, timeout=60)
     connection.request("GET", path, headers={} if host is None else {"Host": host})
     response = connection.getresponse()
     text = response.read().decode()
@@ -271,7 +271,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     messages=st.lists(
         _VALUES | st.builds(lambda v: {"samples": v}, st.lists(st.lists(_VALUES, min_size=7, max_size=7)))

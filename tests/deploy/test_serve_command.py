@@ -48,7 +48,7 @@ def test_an_encrypted_page_with_the_certificate_of_the_printed_command(run, tmp_
         with connect(f"wss://{address}/live", origin=f"https://{address}", ssl=trusted) as client:
             assert asked(client, {"rate_hz": 50}) == {"delay_s": 0.0}
             process.send_signal(signal.SIGINT)
-            _, text = process.communicate(timeout=30)
+            _, text = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "1 connections, 0 samples, 0 decisions" in text
     assert "Traceback" not in text

@@ -43,7 +43,7 @@ def recording(spar):
 @pytest.fixture
 def show(chrome, model):
     """Open the page; nothing may be said on its console or asked of another place."""
-    with serving(model) as (_, host), opener(chrome, patience_ms=8000) as opened:
+    with serving(model) as (_, host), opener(chrome) as opened:
         yield lambda script="", scheme="light": opened(
             f"http://{host}/", script, viewport={"width": 390, "height": 800}, color_scheme=scheme
         )

@@ -48,7 +48,7 @@ def compare(steps, frame, offset_s=0.0):
     assert (activities == frame["activity"])[sure].all()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rate_hz=st.one_of(st.sampled_from([49.97, 50.0, 100.0]), st.floats(10, 200).map(lambda rate: round(rate, 2))))
 def test_the_samples_that_a_first_window_needs_are_enough_and_no_more_than_that(run, spar, rate_hz):
     model, signal_TC = har.load(run), np.array(spar.signal_TC[:1000])
@@ -128,7 +128,7 @@ def test_no_window_reaches_over_a_gap_and_smoothing_begins_anew(model, spar):
     np.testing.assert_allclose(steps[5].probability_K, behind_gap[:3].mean(0), atol=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=25), st.integers(1, 6))
 def test_smoothing_is_what_it_says(activities, last):
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), len(activities)).astype(np.float32)

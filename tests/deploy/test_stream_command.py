@@ -163,9 +163,9 @@ def test_a_connection_is_taken_from_this_machine_and_its_end_is_the_end(run, spa
         said = [process.stderr.readline(), process.stderr.readline()]
         host, port = said[1].split()[-1].rsplit(":", 1)
         assert host == LOOPBACK
-        with socket.create_connection((host, int(port)), timeout=10) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             client.sendall(csv_of(spar, recording).encode())
-        out, text = process.communicate(timeout=30)
+        out, text = process.communicate(timeout=60)
     assert process.returncode == 0
     assert len(out.splitlines()) == 13
     assert "400 samples, 13 decisions" in text
@@ -176,7 +176,7 @@ def test_a_terminated_stream_says_what_it_did(run):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         process.stderr.readline(), process.stderr.readline()
         process.send_signal(signal.SIGTERM)
-        _, text = process.communicate(timeout=30)
+        _, text = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "0 samples, 0 decisions" in text
     assert "Traceback" not in text
@@ -194,7 +194,7 @@ def test_a_broken_connection_is_one_sentence(run, capsys, monkeypatch):
     monkeypatch.setattr("har.commands.stream._tell", tell)
 
     def client():
-        said.wait(10)
+        said.wait(60)
         with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port[0])) as connection:
             connection.sendall(b"acc_x")
             # close with a reset instead of an end

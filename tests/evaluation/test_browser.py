@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def show(chrome):
     """Open a page with all that folds; nothing may be said on its console or asked of the network."""
-    with opener(chrome, patience_ms=5000) as opened:
+    with opener(chrome) as opened:
 
         def unfolded(path, *, width=1200, scheme="light", **options):
             options |= {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}

@@ -29,7 +29,7 @@ def _drawn(seed, N):
     return probability_NK, generator.integers(0, 4, N), generator
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400))
 def test_the_calibration_error_equals_torchmetrics(seed, N):
     probability_NK, truth_N, _ = _drawn(seed, N)

@@ -124,7 +124,7 @@ def test_the_folds_that_test_a_subject_are_averaged_within_each_repeat(study):
     assert result["variants"]["every"]["per_subject"]["3"] == pytest.approx(every)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     keys=st.sets(st.tuples(st.integers(1, 4), st.sampled_from("xyz"), st.integers(0, 2)), min_size=1, max_size=16),
     seed=st.integers(0, 2**32 - 1),

@@ -37,7 +37,7 @@ def test_holm_equals_an_example_worked_by_hand():
     assert holm([]) == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0.0001, 1), min_size=1, max_size=5))
 def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
     adjusted = holm(p_values)
@@ -50,7 +50,7 @@ def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
         assert {i for i, p in enumerate(adjusted) if p <= alpha} == rejected
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=8))
 def test_exact_sign_flip_equals_enumeration_with_ties(tenths):
     whole = np.array(tenths)  # integers: ties are exact in the brute force
@@ -184,7 +184,7 @@ def test_the_smallest_holm_p_is_that_of_the_family():
     assert smallest_holm([6, 0]) == pytest.approx([2 * 2 / 2**6, 1.0])  # one that cannot be computed still counts
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
 def test_no_data_come_below_the_smallest_holm_p(subjects, seed):
     generator = np.random.default_rng(seed)

@@ -94,7 +94,7 @@ def recordings(draw, K=3, most=3):
     return found
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(recordings())
 def test_frames_equal_ward_metrics_in_every_class(found):
     counted = count_events(timeline_of(*found, K=3))
@@ -133,7 +133,7 @@ def _by_definition(truth, returned):
     return true, back, meets
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(recordings(most=1))
 def test_events_equal_ward_metrics_where_none_is_both_fragmented_and_merged(found):
     truth_T, decision_T = found[0]
@@ -154,7 +154,7 @@ def test_events_equal_ward_metrics_where_none_is_both_fragmented_and_merged(foun
             assert back[name] == expected[f"{name}'"], name
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(recordings())
 def test_events_equal_their_definitions(found):
     counted = count_events(timeline_of(*found, K=3))
@@ -186,7 +186,7 @@ def _lea(truth, returned, threshold):
     return hits
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(recordings())
 def test_segmental_hits_equal_a_count_one_by_one(found):
     counted = count_events(timeline_of(*found, K=3))
@@ -196,7 +196,7 @@ def test_segmental_hits_equal_a_count_one_by_one(found):
         assert counted.hit_XU[k].tolist() == expected
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(recordings())
 def test_every_second_is_counted_once_on_each_side(found):
     counted = count_events(timeline_of(*found, K=3))
@@ -210,7 +210,7 @@ def test_every_second_is_counted_once_on_each_side(found):
     assert counted.changing == sum(len(set(truth_T.tolist())) > 1 for truth_T, _ in found)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(recordings(most=4))
 def test_recordings_are_counted_apart_and_add_up(found):
     together = count_events(timeline_of(*found, K=3))

@@ -47,7 +47,7 @@ def labels(draw):
     return np.array(truth), np.array(prediction), K
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(labels())
 def test_every_score_equals_scikit_learn(case):
     truth, prediction, K = case
@@ -104,7 +104,7 @@ def test_an_index_outside_the_activities_is_refused(wrong):
         confusion(np.array([0, 1]), np.array(wrong), 2)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(labels())
 def test_balanced_accuracy_kappa_and_matthews_equal_scikit_learn(case):
     truth, prediction, K = case

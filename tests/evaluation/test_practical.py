@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from har.evaluation.practical import decision, signed_rank, superiority
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(-2, 2), min_size=3, max_size=3), min_size=1, max_size=8))
 def test_superiority_is_the_share_of_pairs_that_a_wins(hundredths):
     difference_SR = np.array(hundredths) / 100

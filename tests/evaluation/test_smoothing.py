@@ -52,7 +52,7 @@ def sequences(emission_TK: np.ndarray, prior_K: np.ndarray, transition_KK: np.nd
     return found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_states_and_their_probabilities_are_those_of_all_sequences_written_out(length: int, seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -72,7 +72,7 @@ def paired(ours, theirs, **options):
 
 
 @given(SCORES, st.sampled_from([0.2, 0.5, 0.8]))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_hit_is_the_first_of_two_in_a_row(values, target):
     position = first_of_two(values, target)
     pairs = [(a or 0) >= target and (b or 0) >= target for a, b in pairwise(values)]

@@ -18,7 +18,7 @@ def arrays(observations) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(OBSERVATIONS)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_the_estimate_equals_scipys_with_ties_and_censoring(observations):
     time_N, happened_N = arrays(observations)
     found = kaplan_meier(time_N, happened_N)
@@ -29,7 +29,7 @@ def test_the_estimate_equals_scipys_with_ties_and_censoring(observations):
 
 
 @given(OBSERVATIONS, st.integers(1, 12))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_the_restricted_mean_is_the_area_under_scipys_curve(observations, limit):
     time_N, happened_N = arrays(observations)
     data = stats.CensoredData(uncensored=time_N[happened_N], right=time_N[~happened_N])
@@ -39,7 +39,7 @@ def test_the_restricted_mean_is_the_area_under_scipys_curve(observations, limit)
 
 
 @given(OBSERVATIONS)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_followed_to_the_limit_the_restricted_mean_is_the_mean_of_the_cut_times(observations):
     time_N, _ = arrays(observations)
     limit = 8.0
@@ -49,7 +49,7 @@ def test_followed_to_the_limit_the_restricted_mean_is_the_mean_of_the_cut_times(
 
 
 @given(OBSERVATIONS)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_without_censoring_the_median_is_the_lower_middle_value(observations):
     time_N, _ = arrays(observations)
     found = kaplan_meier(time_N, np.ones(len(time_N), dtype=bool))
@@ -57,7 +57,7 @@ def test_without_censoring_the_median_is_the_lower_middle_value(observations):
 
 
 @given(OBSERVATIONS, st.integers(2, 4))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_weight_counts_like_so_many_observations(observations, times):
     time_N, happened_N = arrays(observations)
     weight_N = 1.0 + (np.arange(len(time_N)) % times)

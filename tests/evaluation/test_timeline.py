@@ -81,7 +81,7 @@ def _by_half_sample(predictions, truth, rate, samples):
     return found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 7, 16]), st.sampled_from([30.0, 50.0, 31.25, 640.0]))
 def test_every_sample_has_the_decision_of_the_nearest_covering_window(seed, length, rate):
     generator = np.random.default_rng(seed)

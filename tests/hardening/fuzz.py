@@ -132,7 +132,7 @@ def fuzz(count: int, cases: st.SearchStrategy[Any], call: Callable[[Any], Any]) 
     """Hold so many cases against `answer`; the first that does not keep to it is made small and raised."""
 
     @seed(SEED)
-    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=count, database=None, suppress_health_check=list(HealthCheck))
     @given(cases)
     def each(case: Any) -> None:
         answer(lambda: call(case))

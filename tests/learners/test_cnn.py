@@ -145,7 +145,7 @@ def test_variants_share_every_tensor_that_both_have_bytewise() -> None:
             assert states[one][name].numpy().tobytes() == states[other][name].numpy().tobytes(), (one, other, name)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3)), min_size=1, max_size=4), st.integers(1, 6))
 def test_receptive_field_is_the_shortest_window_and_what_one_output_sees(
     layers: list[tuple[int, int]], kernel: int

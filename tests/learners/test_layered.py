@@ -57,7 +57,7 @@ def states(layer: Recurrence, sequence: list[Tensor]) -> list[Tensor]:
 widths = st.lists(st.integers(1, 4), max_size=2)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 2)), max_size=3), widths, widths)
 def test_a_network_is_the_one_written_with_loops_over_sensors_and_samples(
     convolutions: list[tuple[int, int, int]], lstm: list[int], dense: list[int]

@@ -46,7 +46,7 @@ def by_hand(network: Features, learner: ResidualCNN, x_NTC: Tensor) -> Tensor:
     return h.mean(2)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2)), min_size=1, max_size=3),
     st.integers(1, 4),

@@ -14,7 +14,7 @@ from har.norms.collectors import Averaged, Pooled, in_equal_shares
 from tests.norms.test_statistics import windows
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.sampled_from([0.0, 1e4]), st.integers(0, 2**31 - 1))
 def test_pooled_moments_are_those_of_everything_at_once(sizes: list[int], offset: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -65,7 +65,7 @@ def test_averaged_variance_is_low_by_the_share_between_windows_and_pooled_is_not
     assert expected < 0.85
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.sampled_from([0.0, 1e4]), st.integers(0, 2**31 - 1))
 def test_equal_shares_are_weights_of_one_over_the_size_of_a_group(sizes: list[int], offset: float, seed: int) -> None:
     """Against weighted means over all elements at once, each weighing 1/(groups · elements of its group)."""

@@ -27,7 +27,7 @@ def time_major(windows: int, samples: int, channels: int) -> Tensor:
     return random(windows, samples, channels).detach().unsqueeze(2).permute(0, 3, 1, 2).requires_grad_()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SIZES, SIZES, SIZES, SIZES, SIZES, st.booleans())
 def test_output_and_gradients_are_those_of_a_plain_convolution(
     windows: int, channels: int, filters: int, kernel: int, outputs: int, biased: bool
@@ -44,7 +44,7 @@ def test_output_and_gradients_are_those_of_a_plain_convolution(
     torch.testing.assert_close(torch.autograd.grad(found, leaves, slope), torch.autograd.grad(expected, leaves, slope))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZES, SIZES, SIZES, SIZES, st.integers(1, 3), st.integers(1, 3))
 def test_dilated_kernels_and_kernels_that_sensors_share_give_the_same_as_each_sensor_alone(
     channels: int, filters: int, kernel: int, outputs: int, dilation: int, sensors: int

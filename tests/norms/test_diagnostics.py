@@ -46,7 +46,7 @@ def windows(*, subjects: int = 1, count: int = 6, samples: int = 9, channels: in
     return (x + part("sample", subjects, count, channels, samples)).flatten(0, 1)[..., None]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(count=st.integers(1, 9), samples=st.integers(1, 12), offset=st.sampled_from([0.0, 9.8, 1e4]))
 def test_moments_are_those_of_numpy_and_pool_to_those_of_all_elements(count: int, samples: int, offset: float) -> None:
     x = (torch.randn(count, 3, samples, 1) * 2 + offset).float()

@@ -43,7 +43,7 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.randn(24, 20, 3, dtype=torch.float64) * 2 + 1, torch.randint(4, (24,))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31 - 1), st.floats(1e-3, 10.0))
 def test_of_a_quadratic_all_values_have_closed_forms(seed: int, rate: float) -> None:
     """L = ½·wᵀHw + bᵀw: by a·η down the gradient g, L falls by a·η·g·g − ½·a²·η²·gᵀHg and g changes by a·η·Hg."""

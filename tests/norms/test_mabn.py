@@ -93,7 +93,7 @@ def close(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> None:
         torch.testing.assert_close(a, b)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     memory=st.integers(1, 5),
     clip=st.sampled_from([1.0, 1.05, 5.0]),

@@ -34,7 +34,7 @@ def problem(seed: int, windows: int, dimensions: int) -> tuple[Tensor, torch.Gen
     return torch.randn(windows, dimensions, generator=generator).double() @ mixing_DD, generator
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31 - 1), st.integers(30, 90), st.integers(1, 12), st.integers(1, 3), st.integers(2, 4))
 def test_values_are_read_as_scikit_learns_ridge_reads_them(seed: int, windows: int, d: int, m: int, folds: int) -> None:
     x_ND, generator = problem(seed, windows, d)
@@ -54,7 +54,7 @@ def test_values_are_read_as_scikit_learns_ridge_reads_them(seed: int, windows: i
     assert found == pytest.approx(1 - residual / total, rel=1e-8, abs=1e-10)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31 - 1), st.integers(2, 5), st.integers(2, 10))
 def test_classes_are_read_as_scikit_learns_discriminants_read_them(seed: int, classes: int, d: int) -> None:
     """A penalty τ² is its shrinkage s where τ² = s/(1 − s)·(trace of the covariance)/D; classes count alike here."""
@@ -103,7 +103,7 @@ def test_a_penalty_is_the_noise_that_features_are_read_with() -> None:
     np.testing.assert_allclose(by_noise.coef_, by_penalty.coef_, atol=0.01)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=9), st.integers(1, 6))
 def test_no_subject_stands_in_two_folds_and_none_is_left_out(counts: list[int], folds: int) -> None:
     subject_N = torch.repeat_interleave(torch.arange(len(counts)) * 3, torch.tensor(counts))
@@ -113,7 +113,7 @@ def test_no_subject_stands_in_two_folds_and_none_is_left_out(counts: list[int], 
         assert len(fold_N[subject_N == subject].unique()) == 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), min_size=1, max_size=12),
     st.integers(1, 20),
@@ -252,7 +252,7 @@ def test_layer_norm_of_the_input_takes_less_than_instance_norm_does() -> None:
     assert 0.5 < in_amplitude < 0.95
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.floats(0.01, 100), st.floats(-20, 20), st.integers(0, 2))
 def test_a_fixed_map_of_each_channel_changes_nothing_that_is_read(scale: float, shift: float, channel: int) -> None:
     """So a z-score, and batch norm in inference, keep all there is; turned signs are nothing to a linear reader."""

@@ -54,7 +54,7 @@ def test_an_offset_is_so_many_deviations_of_each_channel() -> None:
         torch.testing.assert_close(first, x_NTC[0, 0] + offset * deviation_C)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 9), st.integers(0, 2**31 - 1))
 def test_every_window_is_new_once_among_its_own_in_full_batches(groups: list[int], size: int, seed: int) -> None:
     group_N = torch.tensor(groups)

@@ -171,7 +171,7 @@ def test_every_kind_of_folds_is_possible(tmp_path, folds):
 
 
 @given(st.text(max_size=8))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_safe_name_is_one_plain_part_of_a_path(name):
     if is_safe_name(name):
         assert Path(name).parts == (name,)

@@ -46,7 +46,7 @@ def result(task: Task) -> dict:
     return json.loads((Path(task.folder) / "result.json").read_text())
 
 
-def wait_for(condition, seconds: float = 10.0) -> None:
+def wait_for(condition, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -221,7 +221,7 @@ def test_an_interrupt_does_not_reach_a_run(sleeping_study):
 def test_ctrl_c_stops_every_worker_and_only_the_study_hears_of_it(sleeping_study, tmp_path):
     study, pids = sleeping_study
     os.killpg(study.pid, signal.SIGINT)  # what a terminal does
-    _, errors = study.communicate(timeout=10)
+    _, errors = study.communicate(timeout=60)
     assert not any(map(is_alive, pids))
     assert errors.decode().rstrip().endswith("KeyboardInterrupt")
     assert "KeyboardInterrupt" not in "".join(log.read_text() for log in tmp_path.glob("logs/*"))

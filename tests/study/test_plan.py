@@ -41,7 +41,7 @@ def plan(study, data_root, tmp_path) -> Plan:
 
 
 @given(st.integers(0, 2**32), st.lists(st.tuples(NAMES, st.integers(0, 99)), unique=True, min_size=2, max_size=20))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_seeds_differ_between_folds_and_between_repeats(seed, places):
     seeds = [run_seed(seed, name, repeat) for name, repeat in places]
     assert len(set(seeds)) == len(seeds)
@@ -49,7 +49,7 @@ def test_seeds_differ_between_folds_and_between_repeats(seed, places):
 
 
 @given(st.integers(0, 2**32), st.integers(0, 2**32), NAMES)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_another_study_seed_is_another_run_seed(one, other, name):
     assert (run_seed(one, name, 0) == run_seed(other, name, 0)) == (one == other)
 

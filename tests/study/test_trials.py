@@ -27,7 +27,7 @@ def plan(tmp_path_factory, data_root) -> Plan:
 
 
 @given(st.integers(4, 12), st.integers(1, 3), st.integers(1, 3), st.integers(2, 5), st.integers(0, 99))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_inner_folds_deal_everybody_but_the_test_subjects(subjects, tested, validating, count, seed):
     names = [str(number) for number in range(subjects)]
     validating = min(validating, subjects - 2)
@@ -165,7 +165,7 @@ def test_a_value_at_which_training_diverged_is_ruled_out():
 
 
 @given(st.dictionaries(st.sampled_from([0.001, 0.01, 0.1, 1.0]), st.lists(st.floats(0, 1), min_size=2, max_size=2)))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_no_other_value_has_a_better_mean(scores):
     value = choose(scores, 0.01)
     assert (value is None) == (not scores)

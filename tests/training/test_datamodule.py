@@ -17,7 +17,7 @@ from har.training.datamodule import HarDataModule, WindowLoader, folds_of, train
 from tests.fakes.stores import memory_store
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 40), st.integers(0, 99))
 def test_each_epoch_shows_a_window_at_most_once_in_full_batches(windows: int, size: int, steps: int, seed: int) -> None:
     if windows < size:

@@ -210,7 +210,7 @@ def test_test_subjects_are_looked_at_once_and_under_the_chosen_weights(whole: Pa
     assert not frame.duplicated(["step", "group", "layer", "side", "probe", "at"]).any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(evaluations=st.integers(1, 60), interval=st.integers(1, 7), times=st.integers(1, 70))
 def test_measurements_are_spread_evenly_and_the_last_evaluation_is_one(
     evaluations: int, interval: int, times: int

@@ -33,7 +33,7 @@ def plain_walk(time_s):
 times = st.lists(st.one_of(st.integers(0, 40).map(lambda tenth: tenth / 10), st.just(float("nan"))), max_size=30)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(times)
 def test_rows_are_chosen_as_a_plain_walk_chooses_them(time_s):
     kept, epochs, counts = plain_walk(time_s)

@@ -13,7 +13,7 @@ from har.windows.splits import leave_one_subject_out
 SUBJECTS = [str(number) for number in range(1, 13)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sets(st.integers(1, 10), min_size=1, max_size=4))
 def test_smaller_sets_lie_within_larger_ones_and_nobody_else_changes(numbers):
     folds = leave_one_subject_out(SUBJECTS, 1)

@@ -78,7 +78,7 @@ def test_a_channel_that_is_missing_throughout_leaves_nothing():
     assert counts == {"missing_values": 2, "interpolated_values": 0, "rows_in_gaps": 2, "gaps": 0}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data())
 def test_pieces_are_what_a_plain_reading_of_the_rule_gives(data):
     rows, channels = data.draw(st.integers(1, 25)), data.draw(st.integers(1, 3))

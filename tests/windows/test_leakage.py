@@ -104,7 +104,7 @@ def intervals(starts, recording, samples):
 starts = st.lists(st.integers(0, 40), max_size=5)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(starts, starts, st.integers(1, 6), st.integers(1, 6))
 def test_samples_are_shared_exactly_when_a_sample_is_in_both(one, other, samples_one, samples_other):
     store = memory_store([("a", [0]), ("b", [0]), ("c", [0])])

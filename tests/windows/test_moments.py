@@ -25,7 +25,7 @@ def index_of(start: list[int], samples: int) -> WindowIndex:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 8), st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 64), st.integers(0, 9))
 def test_moments_equal_those_of_the_stacked_windows(
     samples: int, start: list[int], rows_at_a_time: int, seed: int

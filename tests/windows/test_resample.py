@@ -52,7 +52,7 @@ def test_a_regular_wave_below_the_new_nyquist_frequency_stays_and_one_above_it_g
             assert decibels(changed[len(changed) // 4 : -len(changed) // 4], wave(time_s, frequency_hz)) < -60
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 300), st.sampled_from(RATIOS), st.floats(-20, 20))
 def test_a_constant_stays_constant_and_no_sample_lies_behind_the_last(rows, ratio, level):
     up, down = ratio

@@ -72,7 +72,7 @@ specs = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(stores(), specs, st.sampled_from([1, 4, 1 << 22]))
 @example(memory_store([("a", [0, 2, 0, 2, -1, -1])], ACTIVITIES), WindowSpec(0.4, 0.1), 1 << 22)
 def test_windows_labels_and_purity_are_those_of_the_reference(store, spec, rows_at_a_time):
@@ -95,7 +95,7 @@ def test_windows_labels_and_purity_are_those_of_the_reference(store, spec, rows_
     assert ((index.start >= first) & (index.start + samples <= store.recordings["stop"][index.recording])).all()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(stores(), specs)
 def test_every_window_and_short_recording_that_is_left_out_is_counted(store, spec):
     assume(spec.null != "unlabelled" or store.null is None)
@@ -217,7 +217,7 @@ def test_a_duration_of_no_sample_is_refused(seconds):
         samples_of(seconds, 50)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data(), st.integers(1, 40), st.integers(1, 7), st.booleans())
 def test_gathered_windows_are_slices_of_the_signal_in_time_major_order(data, rows, channels, on_disk):
     signal = np.random.default_rng(rows).normal(size=(rows, channels)).astype(np.float32)
@@ -254,7 +254,7 @@ def test_a_window_over_the_end_of_the_signal_is_an_error(start):
         gather(np.zeros((10, 2), np.float32), np.array([start]), 4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(stores(), specs)
 def test_windows_without_regard_to_labels_are_a_grid_that_holds_those_with_labels(store, spec):
     assume(spec.null != "unlabelled" or store.null is None)

@@ -16,7 +16,7 @@ stretches = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 60)), min_size=
 people = st.lists(st.tuples(st.sampled_from(["1", "2"]), stretches), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(people, st.integers(1, 12), st.integers(10, 40))
 def test_what_is_labelled_and_what_is_scored_share_no_sample_and_the_first_seconds_are_what_is_labelled(
     given_people: list[tuple[str, list[tuple[int, int]]]], step: int, seconds: int

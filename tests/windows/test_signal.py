@@ -57,7 +57,7 @@ def test_a_recording_to_which_nothing_is_done_keeps_its_rows_labels_and_names():
     assert treated.measured_hz == []
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     rows=st.integers(1, 120),
     rate_hz=st.sampled_from([2.5, 4.0, 5.0, 8.0, 10.0, 12.5, 20.0, 33.3]),
@@ -78,7 +78,7 @@ def test_the_number_of_samples_is_that_of_the_instants_and_each_has_the_label_ne
     np.testing.assert_allclose(made.signal_TC, [[9.80665, 1]] * len(made.label_T), rtol=1e-6)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_no_sample_is_invented_across_a_gap(data):
     rows = data.draw(st.integers(2, 60))
@@ -126,7 +126,7 @@ def test_a_row_with_one_value_that_was_filled_is_no_row_of_the_source():
     assert (counts["rows_as_they_were"], counts["rows_resampled"]) == (29, 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_every_row_of_every_stream_has_its_place_in_the_account(data):
     """Rows are in the store, in a gap, or at times at which the other stream has none; each stream by its own clock."""

@@ -26,7 +26,7 @@ def check_folds(folds, subjects, validation_subjects):
     return validates
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(3, 30), st.data())
 def test_leaving_one_out_tests_and_validates_everyone_equally(count, data):
     subjects = [f"s{i}" for i in range(count)]
@@ -36,7 +36,7 @@ def test_leaving_one_out_tests_and_validates_everyone_equally(count, data):
     assert set(validates.values()) == {validation_subjects}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.integers(3, 30), st.data())
 def test_k_folds_test_everyone_once_and_validate_evenly(count, data):
     subjects = [f"s{i}" for i in range(count)]

@@ -14,7 +14,7 @@ labels = st.lists(st.integers(-1, 1), min_size=10, max_size=80)
 
 
 @example([[0] * 20, [1] * 20], 10)  # the last window of one recording is a step before the first of the next
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(labels, min_size=1, max_size=3), st.integers(1, 12))
 def test_transitions_are_those_of_windows_one_step_apart_in_one_recording(parts: list[list[int]], step: int) -> None:
     store = memory_store([*(("1", part) for part in parts), ("1", [0, 1] * 10)])
