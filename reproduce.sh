@@ -98,6 +98,7 @@ if [[ -z $quick ]]; then
     study bn-statistics hapt --repeats 3 --folds kfold --fold-count 10
     study norm-kind spar --short --repeats 3
     study norm-kind hapt --short --repeats 3 --folds kfold --fold-count 10
+    study norm-kind usc-had --short --repeats 3
     study convergence spar --short --repeats 3
     runs=$runs/probed study small-batch spar --short --repeats 1 --probes
     runs=$runs/probed study bn-placement usc-had --short --repeats 1 --probes
