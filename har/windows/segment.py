@@ -27,6 +27,7 @@ _REASONS = ("short recordings", "null or unlabelled", "other activities", "impur
 _ROWS = 1 << 22  # labels that are looked at together: 100 MB of counts
 # Two clocks' worth of rounding: 1/3 s at 30 Hz is 10 samples although 1/3 has no exact decimal.
 _TOLERANCE_SAMPLES = 1e-6
+_MOST_SAMPLES = 2**53  # beyond it, and in NumPy's int64 soon after, durations in samples have no neighbours
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +91,14 @@ def samples_of(seconds: float, rate_hz: float) -> int:
         rate_hz: Samples per second.
 
     Raises:
-        UsageError: It is not a whole number of at least one sample; the nearest durations that are are named.
+        UsageError: It is not a whole number of at least one sample, and the nearest durations that are are named; or it
+            is of so many that a float64 does not tell one from the next.
     """
     exact = seconds * rate_hz
+    if math.isfinite(exact) and exact > _MOST_SAMPLES:
+        raise UsageError(
+            f"{seconds:g} s at {rate_hz:g} Hz is {exact:.6g} samples, more than any recording has.", "Shorten it."
+        )
     if math.isfinite(exact) and exact > 0.5:
         samples = round(exact)
         if abs(exact - samples) <= _TOLERANCE_SAMPLES:

@@ -217,6 +217,16 @@ def test_a_duration_of_no_sample_is_refused(seconds):
         samples_of(seconds, 50)
 
 
+def test_a_step_over_every_recording_takes_their_first_windows_and_one_without_count_is_refused():
+    store = memory_store([("a", [0] * 9), ("b", [1] * 5)], rate_hz=1.0)
+    for cut in (window_index(store, WindowSpec(3.0, 2.0**52)), every_window(store, 3.0, 2.0**52)):
+        assert cut.start.tolist() == [0, 9]
+        assert cut.start.dtype == np.int64
+    for seconds in (10**30, 1e30):
+        with pytest.raises(UsageError, match=r"1e\+30 s at 1 Hz is 1e\+30 samples, more than any recording has"):
+            window_index(store, WindowSpec(3.0, seconds))
+
+
 @settings(max_examples=100)
 @given(st.data(), st.integers(1, 40), st.integers(1, 7), st.booleans())
 def test_gathered_windows_are_slices_of_the_signal_in_time_major_order(data, rows, channels, on_disk):
