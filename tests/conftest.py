@@ -21,6 +21,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.browser import browser, chromium
 
+for folder in ("HAR_DATA", "HAR_RUNS"):  # a person's own, which no test reads or writes
+    os.environ.pop(folder, None)
+
 # Reasons for which a test may be skipped. Anything else fails the session: a suite that skips in silence tests nothing.
 EXPECTED_SKIPS = (
     r"could not import 'resource'",  # not on Windows
@@ -53,13 +56,6 @@ def fresh_inputs() -> None:
     """Seed torch's inputs, where torch is in use at all."""
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(SEED)
-
-
-@pytest.fixture(autouse=True)
-def own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the environment's folders of data and runs out of the tests."""
-    monkeypatch.delenv("HAR_DATA", raising=False)
-    monkeypatch.delenv("HAR_RUNS", raising=False)
 
 
 @pytest.fixture(scope="module")
