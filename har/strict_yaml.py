@@ -12,6 +12,7 @@ import yaml
 from har.errors import UsageError
 
 _MOST_VALUES = 10**6  # of a document with its aliases written out; a card of a hundred channels has two thousand
+LARGEST = 2**63 - 1  # of whole numbers: NumPy, torch and the files hold them in 64 bits
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -26,13 +27,17 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Name the place of what looks like a date or a number and is none, such as 2024-02-30."""
+        """Name the place of what looks like a date or a number and is none, such as 2024-02-30, or is far too large."""
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
         except (ValueError, KeyError, AttributeError):  # what PyYAML's constructors meet such values with
             kind = {"int": "number", "float": "number", "timestamp": "date"}.get(node.tag.rpartition(":")[2], node.tag)
             problem = f"{node.value!r} is no {kind}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+        if isinstance(value, int) and abs(value) > LARGEST:
+            problem = f"the number {node.value[:6]}… of {len(node.value)} digits is more than 64 bits hold"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a key that the mapping has already."""

@@ -22,6 +22,8 @@ from har.study.trials import Tuning, lay_out
 from har.windows.prepare import open_store, prepare, store_folder
 from har.windows.splits import Fold
 
+_MOST_RUNS = 10**5  # a week of runs of six seconds; the list of the next ten times as many would take minutes
+
 
 @dataclass(frozen=True)
 class Options:
@@ -224,6 +226,12 @@ def _runs(
 ) -> tuple[PlannedRun, ...]:
     """Return the runs in the order in which they are started."""
     folds = list(folds)
+    count = study.repeats * len(folds) * len(configs)
+    if count > _MOST_RUNS:
+        raise UsageError(
+            f"{study.repeats} repeats of {len(configs)} variants on {len(folds)} folds are over {_MOST_RUNS} runs.",
+            "Ask for fewer repeats.",
+        )
     runs = []
     for repeat in range(study.repeats):
         for fold in folds:

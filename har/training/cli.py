@@ -27,7 +27,7 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 from har.errors import UsageError, candidates, unknown
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms.inferences import NAMES, RUNNING, check, parse
-from har.strict_yaml import read_yaml
+from har.strict_yaml import LARGEST, read_yaml
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
 from har.training.probes import ProbeSettings
@@ -133,6 +133,10 @@ class HarCLI(LightningCLI):
             parser.validate(self.config, skip_unset=False)  # None for a number, which parsing lets pass
         except (ArgumentError, TypeError, ValueError) as error:
             raise _usage_error(str(error), known_keys(parser)) from None
+        except OverflowError:
+            longest = max(re.findall(r"\d+", str(args)), key=len)
+            said = f"a setting is {longest[:6]}… of {len(longest)} digits, which is more than a number of it can be."
+            raise UsageError(said, "All settings: har fit --help=all") from None
 
     def again(self, args: ArgsType, *, build: bool) -> HarCLI:
         """Parse, and build if asked to, by the parser that is there: to make one takes longer than that."""
@@ -209,19 +213,22 @@ def complete(arguments: list[str]) -> dict[str, Any]:
     if config["threads"] < 1:
         raise UsageError(f"threads {config['threads']} is not a positive number.", "1 is the default.")
     config["probes"] = _probes(config["probes"])
-    parts(config)  # a value that the classes refuse is refused now, not when the run has started
     _require_finite(config)
+    parts(config)  # a value that the classes refuse is refused now, not when the run has started
     return config
 
 
 def _require_finite(value: Any, key: str = "") -> None:
-    """Refuse infinity and what is no number, which a record cannot hold, wherever a setting has them."""
+    """Refuse what no record holds, wherever a setting has it: infinity, no number, whole numbers beyond 64 bits."""
     if isinstance(value, (dict, list, tuple)):
         inside = value.items() if isinstance(value, dict) else enumerate(value)
         for name, one in inside:
             _require_finite(one, f"{key}.{name}".lstrip("."))
     elif isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{key} is {value}, which is no finite number.", "All settings: har fit --help=all")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        digits = f"{str(value)[:6]}… of {len(str(abs(value)))} digits"
+        raise UsageError(f"{key} is {digits}, which is more than 64 bits hold.", "All settings: har fit --help=all")
 
 
 def _probes(given: bool | dict[str, int] | None) -> dict[str, int] | None:

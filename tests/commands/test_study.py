@@ -250,6 +250,7 @@ def test_termination_is_answered_like_ctrl_c_and_only_while_a_study_runs():
     [
         (["--jobs", "0"], "--jobs 0 is not possible"),
         (["--repeats", "0"], "--repeats 0 is not possible"),
+        (["--repeats", "1000000000"], "1000000000 repeats of 2 variants on"),
         (["--set", "trainer.max_steps"], "is not KEY=VALUE"),
         (["--folds", "kfold"], "kfold lacks a number"),
         (["--fold-count", "3"], "--fold-count 3 has no meaning"),

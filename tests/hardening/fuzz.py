@@ -70,7 +70,8 @@ WORDS = [
     *("/", "../..", "a/b", "x" * 300, "{subject}", "{subject", "{subject:d}", "{}", "*", "**", "{trial}{trial}", "("),
 ]
 VALUES: list[Any] = [
-    *(None, True, False, 0, 1, -1, 2, 10**30, 0.5, -0.0, 1e308, 5e-324, float("nan"), float("inf"), [], {}, [[]]),
+    *(None, True, False, 0, 1, -1, 2, 2**63, 10**30, 10**400, -(10**400), 0.5, -0.0, 1e308, 5e-324),
+    *(float("nan"), float("inf"), [], {}, [[]]),
     *("", "x", "every", "loso", {"a": 1}, [1, 2, 3], ["a", "a"], [{"a": 1}], {"": None}, "1e999", "a\nb", "\x00"),
     *("{subject}", "../x", "/", "1-3", "3-1", "1-999999999", "running", "har.learners.cnn.CNN", "os.system", "ä" * 300),
 ]

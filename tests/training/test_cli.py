@@ -50,6 +50,21 @@ def test_every_shipped_experiment_is_complete_and_consistent(path: Path) -> None
     parts(config)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed_everything", 2**63),
+        ("data.batch_size", -(2**64)),
+        ("trainer.max_steps", 10**400),
+        ("data.step_s", 10**400),
+        ("model.learning_rate", -(10**400)),
+    ],
+)
+def test_a_number_that_no_setting_can_be_is_refused(key: str, value: int) -> None:
+    with pytest.raises(UsageError, match=rf"of {len(str(abs(value)))} digits, which is more than"):
+        resolve([], {key: value})
+
+
 def test_command_line_beats_later_file_beats_earlier_file_beats_default(tmp_path: Path) -> None:
     one = written(tmp_path / "1.yaml", {"data": {"window_s": 1.0, "step_s": 1.0, "batch_size": 1}})
     two = written(tmp_path / "2.yaml", {"data": {"step_s": 2.0, "batch_size": 2}})
