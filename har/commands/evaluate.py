@@ -136,13 +136,14 @@ def _with_smoothed(inference: str, smooth: list[str]) -> list[str]:
 
 def _write_page(path: Path, folder: Path, scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> None:
     """Write the page of one run, or of one predictions file that stands alone."""
-    from har.evaluation.gathering import read_curve, read_json
+    from har.evaluation.gathering import read_curve
     from har.evaluation.measures import DEFAULT_POLICY
     from har.evaluation.run_page import RunMaterial, write_run_page
+    from har.training.stored import read_run
 
     option = "" if scores["policy"] == DEFAULT_POLICY else f" --policy {scores['policy']}"
     command = f"har evaluate {shlex.quote(path.as_posix())}{option} --html"
-    record = read_json(path / "run.json") if (path / "run.json").is_file() else {}
+    record = read_run(path) if (path / "run.json").is_file() else {}
     curve = read_curve(path / "metrics.jsonl") if record else []
     name = str(record.get("variant") or path.resolve().name)
     write_run_page(folder, RunMaterial(name, scores, command, others, record, curve))

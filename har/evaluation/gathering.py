@@ -22,7 +22,7 @@ import yaml
 from har.errors import DataError, HarError, candidates
 from har.evaluation.arms import RUNNING, arm, arms, inferences_of, parts_of
 from har.evaluation.counts import Counts, count, natural
-from har.evaluation.kinds import LISTED, NAMES, RECORD, STUDY, TARGET, TUNED, Kind, misfit, misnamed
+from har.evaluation.kinds import LISTED, NAMES, STUDY, TARGET, TUNED, Kind, damage_of, misfit, misnamed
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.scores import read_run, scores_file, summary
 from har.evaluation.tuning_tables import tuning_tables
@@ -299,14 +299,12 @@ def _finished(place: Path) -> dict[str, Any]:
     if not (place / "run.json").is_file():
         raise DataError("it was never finished (there is no run.json)")
     record = read_json(place / "run.json")
-    if not isinstance(record, dict):
-        raise DataError(f"{place / 'run.json'} is damaged (it holds no object)")
+    if (wrong := damage_of(record)) is not None:
+        raise DataError(f"its run.json is damaged ({wrong})")
     if record.get("status") != "done":
         reason = " ".join(str(record.get("error") or "").split())
         raise DataError(f"its status is {record.get('status')}" + (f" ({reason})" if reason else ""))
-    if (wrong := misfit(record, RECORD)) is not None:
-        raise DataError(f"its run.json is damaged ({wrong})")
-    return record
+    return dict(record)
 
 
 def _diverged(folder: Path, entry: dict[str, Any]) -> list[DivergedRun]:

@@ -27,13 +27,42 @@ LISTED: dict[str, dict[str, Kind]] = {  # what each entry of a list in study.jso
     "folds": {"name": str, "train": list, "test": list},
     "contrasts": {"a": str, "b": str},
 }
-NAMES: dict[str, tuple[str, ...]] = {"folds": ("train", "validation", "test")}  # lists of names in these entries
-RECORD: dict[str, Kind] = {
-    **dict.fromkeys(("seconds", "parameters", "best_step", "peak_memory_mib", "batch_size"), (int, float)),
+_PARTS = ("train", "validation", "test")  # of the data, each with a list of names
+NAMES: dict[str, tuple[str, ...]] = {"folds": _PARTS}  # lists of names in these entries
+_MEASURED = ("seconds", "parameters", "multiply_adds", "best_step", "best_validation_macro_f1", "peak_memory_mib")
+_RECORD: dict[str, Kind] = {
+    **dict.fromkeys((*_MEASURED, "batch_size"), (int, float)),
     **dict.fromkeys(("seed", "threads", "test_windows"), int),
-    **dict.fromkeys(("hashes", "versions", "classes_missing", "fold"), dict),
+    **dict.fromkeys(("hashes", "versions", "classes_missing", "fold", "head"), dict),
     **dict.fromkeys(("started", "finished", "commit", "machine"), str),
 }
+STATUSES = ("running", "done", "failed")  # of a run
+_HEAD: dict[str, Kind] = {"kind": str, "chosen": dict, "tried": list}
+
+
+def damage_of(record: Any) -> str | None:
+    """Return what is wrong with the content of a run.json, None where nothing is."""
+    if not isinstance(record, dict):
+        return "it holds no object"
+    if record.get("status") not in STATUSES:
+        return f"its status is {str(record.get('status'))[:60]!r}"
+    if (wrong := misfit(record, _RECORD)) is not None:
+        return wrong
+    lists = [misnamed(record, ("activities", "inferences", "warnings"))]
+    lists += [misnamed(record.get(key) or {}, _PARTS) for key in ("fold", "classes_missing")]
+    return next(filter(None, lists), None) or _damage_of_head(record.get("head"))
+
+
+def _damage_of_head(head: Mapping[str, Any] | None) -> str | None:
+    """Return what is wrong with what a run says of its head that is fitted at once, if it has one."""
+    if not head:
+        return None
+    if missing := [key for key in _HEAD if head.get(key) is None]:
+        return f"head lacks {missing[0]!r}"
+    settings = [head["chosen"], *head["tried"]] if misfit(head, _HEAD) is None else [None]
+    if not all(isinstance(each, dict) and misfit(each, dict.fromkeys(each, (int, float))) is None for each in settings):
+        return f"head is {str(head)[:60]!r}, not a kind, what was chosen and what was tried"
+    return None
 
 
 def misfit(value: Mapping[str, Any], kinds: Mapping[str, Kind]) -> str | None:

@@ -16,9 +16,9 @@ from har.errors import DataError, UsageError
 from har.evaluation.predictions import predictions_file
 from har.evaluation.probes import PROBES
 from har.evaluation.scores import scores_file
-from har.files import parse_json
 from har.norms.inferences import RUNNING
 from har.study.runs import PlannedRun
+from har.training.stored import read_run
 from har.windows.splits import Fold
 
 _SHOWN_KEYS = 5
@@ -156,16 +156,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     Raises:
         DataError: The file is no record of a run. (A run writes it whole or not at all.)
     """
-    path = folder / "run.json"
-    try:
-        record = parse_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (folder / "run.json").is_file():
         return None
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or record.get("status") not in {"running", "done", "failed"}:
-        raise DataError(f"{path} is not the record of a run.", f"Delete {folder}; the study makes it again.")
-    return record
+    try:
+        return read_run(folder)
+    except DataError as error:
+        raise DataError(error.what, f"Delete {folder}; the study makes it again.") from None
 
 
 def clear(run: PlannedRun, state: State) -> None:

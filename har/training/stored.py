@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from har.errors import DataError, UsageError
+from har.evaluation.kinds import damage_of
 from har.files import parse_json
 
 _REASON = 120  # characters of what torch says of a file; some of it is a page
@@ -24,9 +25,12 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = _file_of(folder, "run.json")
     try:
         record: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-        record["status"]
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path} is damaged.", "Delete the folder and repeat the run.") from None
+    except ValueError as error:
+        wrong: str | None = str(error)
+    else:
+        wrong = damage_of(record)
+    if wrong:
+        raise DataError(f"{path} is damaged ({wrong}).", "Delete the folder and repeat the run.")
     return record
 
 

@@ -108,8 +108,33 @@ def test_a_study_file_with_half_of_an_entry_is_refused_with_its_place(study, har
         evaluate_study(study)
 
 
-def test_a_record_with_text_for_a_number_makes_its_run_not_count(study):
+HEAD = {"kind": "svm", "chosen": {"c": 1.0}, "tried": [{"c": 1.0, "validation_loss": 0.5}]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"seconds": "nine"}, "seconds is 'nine', not a number"),
+        ({"status": True}, "its status is 'True'"),
+        ({"warnings": 3}, "warnings is '3', not a list of names"),
+        ({"classes_missing": {"validation": True}}, "validation is 'True', not a list of names"),
+        ({"fold": {"name": "1", "test": [1]}}, "test is '[1]', not a list of names"),
+        ({"head": {"kind": "svm", "chosen": {}}}, "head lacks 'tried'"),
+        ({"head": {**HEAD, "kind": 1}}, "head is "),
+        ({"head": {**HEAD, "tried": ["c"]}}, "head is "),
+        ({"head": {**HEAD, "chosen": {"c": "x"}}}, "head is "),
+    ],
+)
+def test_a_damaged_record_makes_its_run_not_count(study, entries, says):
     path = _run(study, "every", 2) / "run.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": "nine"}))
-    problems = evaluate_study(study)["problems"]
-    assert any("its run.json is damaged (seconds is 'nine', not a number)" in problem for problem in problems)
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({**whole, **entries}))
+    result = evaluate_study(study)
+    assert any(f"its run.json is damaged ({says}" in problem for problem in result["problems"])
+    assert result["runs"]["counted"] == 23
+
+
+def test_a_record_of_a_head_that_is_whole_counts(study):
+    path = _run(study, "every", 2) / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "head": HEAD}))
+    assert evaluate_study(study)["runs"]["counted"] == 24

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import strategies as st
 
 import har
+from har.commands import evaluate
 from har.deploy.formats import exported, save_onnx, save_program
 from har.deploy.model import Model
 from har.deploy.networks import classifier_of
@@ -77,6 +78,13 @@ def test_records_of_studies_and_runs(count, study):
 def test_reports(count, study):
     files = [study / "study.json", study / "v1" / "subject-2" / "repeat-0" / "run.json"]
     fuzz(count, st.sampled_from(files).flatmap(damage_to), lambda case: with_damage(case, lambda: write_report(study)))
+
+
+@cases(1, 60)
+def test_pages_of_runs(count, study):
+    run = study / "v0" / "subject-2" / "repeat-0"
+    arguments = [str(run), "--html"]
+    fuzz(count, damage_to(run / "run.json"), lambda case: with_damage(case, lambda: evaluate.main(arguments)))
 
 
 @pytest.fixture(scope="module")

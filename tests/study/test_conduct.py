@@ -138,7 +138,7 @@ def test_a_damaged_record_is_named(plan):
     path.parent.mkdir(parents=True)
     for text in ("", "[]", '{"status": "odd"}'):
         path.write_text(text)
-        with pytest.raises(DataError, match=r"every/subject-2/repeat-0/run\.json is not the record of a run"):
+        with pytest.raises(DataError, match=r"every/subject-2/repeat-0/run\.json is damaged"):
             go(plan)
     assert calls(plan) == []
 
