@@ -32,11 +32,11 @@ NAMES: dict[str, tuple[str, ...]] = {"folds": _PARTS}  # lists of names in these
 _MEASURED = ("seconds", "parameters", "multiply_adds", "best_step", "best_validation_macro_f1", "peak_memory_mib")
 _RECORD: dict[str, Kind] = {
     **dict.fromkeys((*_MEASURED, "batch_size"), (int, float)),
-    **dict.fromkeys(("seed", "threads", "test_windows"), int),
+    **dict.fromkeys(("seed", "threads", "train_windows", "validation_windows", "test_windows"), int),
     **dict.fromkeys(("hashes", "versions", "classes_missing", "fold", "head"), dict),
     **dict.fromkeys(("started", "finished", "commit", "machine"), str),
 }
-STATUSES = ("running", "done", "failed")  # of a run
+_STATUSES = ("running", "done", "failed")  # of a run
 _HEAD: dict[str, Kind] = {"kind": str, "chosen": dict, "tried": list}
 
 
@@ -44,7 +44,7 @@ def damage_of(record: Any) -> str | None:
     """Return what is wrong with the content of a run.json, None where nothing is."""
     if not isinstance(record, dict):
         return "it holds no object"
-    if record.get("status") not in STATUSES:
+    if record.get("status") not in _STATUSES:
         return f"its status is {str(record.get('status'))[:60]!r}"
     if (wrong := misfit(record, _RECORD)) is not None:
         return wrong

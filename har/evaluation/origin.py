@@ -72,8 +72,10 @@ def words(value: Any) -> str:
         return "none"
     if isinstance(value, dict):
         settings = value.get("init_args", {name: entry for name, entry in value.items() if name != "class_path"})
-        each = [f"{name.replace('_', ' ')} {words(entry)}" for name, entry in (settings or {}).items()]
-        return ", ".join([str(value["class_path"]).rpartition(".")[2]] * ("class_path" in value) + each)
+        said = [str(value["class_path"]).rpartition(".")[2]] if "class_path" in value else []
+        if isinstance(settings, dict):
+            said += [f"{str(name).replace('_', ' ')} {words(entry)}" for name, entry in settings.items()]
+        return ", ".join(said)
     if isinstance(value, list):
         return " ".join(words(entry) for entry in value)
     return str(value)

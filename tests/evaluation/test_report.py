@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from har.evaluation.origin import study_commands
+from har.evaluation.origin import study_commands, words
 from har.evaluation.report import study_page, write_report
 from tests.fakes.study import FakeStudy, write_study
 
@@ -258,6 +258,21 @@ def test_the_protocol_says_whether_weights_were_chosen_or_are_the_last(tmp_path)
         study["protocol"]["val_check_interval"] = interval
         (folder / "study.json").write_text(json.dumps(study))
         assert study_page(folder).boxes["Protocol"]["selection of weights"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"class_path": "har.learners.cnn.CNN", "init_args": {"filters": [8, 4]}}, "CNN, filters 8 4"),
+        ({"class_path": "har.learners.cnn.CNN", "init_args": None}, "CNN"),
+        ({"class_path": "har.learners.cnn.CNN", "pool": 2}, "CNN, pool 2"),
+        ({"kind": "batch", "weight_decay": None}, "kind batch, weight decay none"),
+        ({}, ""),
+        (None, "none"),
+    ],
+)
+def test_settings_are_said_in_words(value, said):
+    assert words(value) == said
 
 
 def test_problems_stand_before_the_answer(tmp_path):
