@@ -32,12 +32,27 @@ def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: It is none, or its brackets are nested deeper than Python reads.
+        ValueError: It is none, its brackets are nested deeper than Python reads, or a whole number is beyond 64 bits.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=lambda digits: held(int(digits), digits))
     except RecursionError:
         raise ValueError("its brackets are nested too deeply") from None
+
+
+def held(number: int, written: str) -> int:
+    """Return a whole number that 64 bits hold, as NumPy, torch and Parquet do.
+
+    Args:
+        number: The number.
+        written: As it was written, for the message.
+
+    Raises:
+        ValueError: They do not.
+    """
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"the number {written[:6]}… of {len(written.lstrip('+-'))} digits is more than 64 bits hold")
+    return number
 
 
 @contextmanager

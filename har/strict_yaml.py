@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from har.errors import UsageError
+from har.files import held
 
 _MOST_VALUES = 10**6  # of a document with its aliases written out; a card of a hundred channels has two thousand
-LARGEST = 2**63 - 1  # of whole numbers: NumPy, torch and the files hold them in 64 bits
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -34,10 +34,10 @@ class _StrictLoader(yaml.SafeLoader):
             kind = {"int": "number", "float": "number", "timestamp": "date"}.get(node.tag.rpartition(":")[2], node.tag)
             problem = f"{node.value!r} is no {kind}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
-        if isinstance(value, int) and abs(value) > LARGEST:
-            problem = f"the number {node.value[:6]}… of {len(node.value)} digits is more than 64 bits hold"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return value
+        try:
+            return held(value, node.value) if isinstance(value, int) else value
+        except ValueError as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a key that the mapping has already."""

@@ -228,6 +228,13 @@ def test_what_is_no_json_is_a_value_error_however_deep_its_brackets_are(text):
     assert parse_json('{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**400])
+def test_whole_numbers_are_those_of_64_bits(number):
+    assert parse_json(f"[{2**63 - 1}, {-(2**63)}]") == [2**63 - 1, -(2**63)]
+    with pytest.raises(ValueError, match=f"of {len(str(abs(number)))} digits is more than 64 bits hold"):
+        parse_json(f'{{"a": {number}}}')
+
+
 def test_every_room_reads_json_in_the_one_way_that_ends_in_a_value_error():
     read = re.compile(r"json\.loads?\((?!json\.dumps|lines?\b)")  # lines of a worker's own pipe are the project's own
     rooms = Path(har.__file__).parent

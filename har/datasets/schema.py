@@ -25,7 +25,8 @@ def read_mapping(kind: type, value: Any, where: str, problems: list[str]) -> Any
     """Read a mapping into the dataclass `kind`.
 
     Args:
-        kind: A dataclass whose fields are text, numbers, booleans, `Any`, dataclasses, or tuples and dicts of these.
+        kind: A dataclass whose fields are text, numbers, booleans, `Any`, dataclasses, or tuples, lists and dicts of
+            these.
         value: What a file says: as `har.strict_yaml.read_yaml` returns it.
         where: The key that the mapping stands under, for messages; empty for a whole file.
         problems: What is wrong is added here.
@@ -69,11 +70,11 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
         return value
     if dataclasses.is_dataclass(hint):
         return read_mapping(typing.cast("type", hint), value, where, problems)
-    if origin is tuple:
+    if origin in (tuple, list):
         if not isinstance(value, list):
             problems.append(f"{where}: a list is expected, not {shown(value)}")
-            return ()
-        return tuple(_value(inner[0], item, f"{where}[{i}]", problems) for i, item in enumerate(value))
+            return origin()
+        return origin(_value(inner[0], item, f"{where}[{i}]", problems) for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
             problems.append(f"{where}: keys with values are expected, not {shown(value)}")

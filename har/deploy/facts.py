@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+import math
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from har import __version__
 from har.datasets.card import Channel
-from har.datasets.recipe import Gravity, Recipe
+from har.datasets.recipe import Recipe
+from har.datasets.schema import read_mapping
+from har.datasets.units import SI
 from har.errors import DataError, UsageError
 from har.files import parse_json, sha256_of_file
 from har.training.stored import load_checkpoint, read_config, read_run
@@ -81,11 +84,12 @@ class Facts:
                 f"Prepare {recipe['data_set']} again (har prepare {recipe['data_set']}) and repeat the run.",
             )
         try:
-            return cls._gathered(recipe, record, config, folder)
+            text = cls._gathered(recipe, record, config, folder).text()
         except (KeyError, TypeError, ValueError):
             raise DataError(
                 f"{folder} is damaged: run.json or config.yaml lacks what a finished run's has.", "Repeat the run."
             ) from None
+        return cls.read(text, folder)  # as what is exported is read
 
     @classmethod
     def _gathered(cls, recipe: dict[str, Any], record: dict[str, Any], config: dict[str, Any], folder: Path) -> Facts:
@@ -120,14 +124,32 @@ class Facts:
         try:
             value = parse_json(text)
             version = value["format"]
-            facts = cls(**value) if version == FORMAT else None
-            if facts is not None:
-                facts.channels, facts.recipe  # noqa: B018  (worked out now, so that damage shows here)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(f"what {place} must be fed is damaged.", "Export the run again: har export RUN") from None
-        if facts is None:
-            raise DataError(f"{place} has format {version!r}, this version reads {FORMAT}.", "Export the run again.")
-        return facts
+            if version == FORMAT:
+                facts = _read(cls, value, "")
+                facts.check()
+                return facts
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"what {place} must be fed is damaged ({error}).", "Export the run again: har export RUN"
+            ) from None
+        raise DataError(f"{place} has format {version!r}, this version reads {FORMAT}.", "Export the run again.")
+
+    def check(self) -> None:
+        """Work out what a model is fed with, so that damage shows before it is in use.
+
+        Raises:
+            ValueError: A number or a unit is impossible, or the preparation is damaged.
+            KeyError: The preparation lacks something.
+        """
+        for name in ("rate_hz", "samples", "step_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}")
+        if not self.activities or not self.inputs:
+            raise ValueError(f"{len(self.activities)} activities, {len(self.inputs)} channels")
+        strange = [channel.unit for channel in self.inputs if channel.unit not in SI]
+        if strange:
+            raise ValueError(f"unit {strange[0]!r}")
+        _ = self.recipe
 
     def text(self) -> str:
         """Return the facts as JSON."""
@@ -141,21 +163,17 @@ class Facts:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe that the store was made by."""
-        recipe: dict[str, Any] = self.preparation["recipe"]
-        stated: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in recipe.items()}
-        gravity = stated.pop("gravity")
-        return Recipe(**stated, gravity=None if gravity is None else Gravity(**gravity))
+        return _read(Recipe, self.preparation["recipe"], "recipe")
 
     @cached_property
     def channels(self) -> Channels:
         """The channels to be given, in SI units, and those that the recipe makes of them."""
-        described = self.preparation["channels"]
-        made = tuple(Channel(**{field.name: entry[field.name] for field in fields(Channel)}) for entry in described)
-        names = [entry.get("made_of", [entry["name"]]) for entry in described]
-        given = {
-            channel.name: channel for channel, sources in zip(made, names, strict=True) if sources == [channel.name]
-        }
-        for channel, sources in zip(made, names, strict=True):
+        described = _read(_Described, {"channels": self.preparation["channels"]}, "").channels
+        made = tuple(Channel(one.name, one.sensor, one.site, one.axis, one.unit) for one in described)
+        names = [one.made_of or (one.name,) for one in described]
+        pairs = list(zip(made, names, strict=True))
+        given = {channel.name: channel for channel, sources in pairs if sources == (channel.name,)}
+        for channel, sources in pairs:
             for source in sources:  # accelerations that the recipe splits and does not keep
                 given.setdefault(source, Channel(source, "accelerometer", channel.site, channel.axis, channel.unit))
         order = list(given)
@@ -166,3 +184,31 @@ class Facts:
     def inputs(self) -> tuple[Channel, ...]:
         """The channels to be given, in their order, with their units."""
         return self.channels.taken
+
+
+@dataclass(frozen=True)
+class _MadeChannel(Channel):
+    """A channel of a store as its manifest describes it: with the source's unit and factor, or what it is made of."""
+
+    source_unit: str | None = None
+    factor: float = 1.0
+    made_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What a manifest says of a store's channels."""
+
+    channels: tuple[_MadeChannel, ...]
+
+
+_Kind = TypeVar("_Kind")
+
+
+def _read(kind: type[_Kind], value: Any, where: str) -> _Kind:
+    """Read a mapping into a dataclass; raise a ValueError that names the first thing that is wrong."""
+    problems: list[str] = []
+    found: _Kind | None = read_mapping(kind, value, where, problems)
+    if found is None:
+        raise ValueError(problems[0])
+    return found

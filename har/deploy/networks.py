@@ -147,7 +147,7 @@ def _open_program(path: Path) -> tuple[Facts, Network]:
         raise
     except Exception as error:  # noqa: BLE001  (torch raises many kinds for bytes that are no archive)
         raise DataError(f"{path} is damaged ({type(error).__name__}).", "Export the run again.") from None
-    return Facts.read(members[MEMBER], path), _of_torch(program.module())
+    return _fitting(Facts.read(members[MEMBER], path), _of_torch(program.module()), path)
 
 
 def _without_objects(path: Path) -> io.BytesIO:
@@ -204,7 +204,28 @@ def _open_onnx(path: Path) -> tuple[Facts, Network]:
         probability_NK: NDArray[np.float32] = session.run(None, {name: x_NTC})[0]
         return probability_NK
 
-    return facts, probabilities
+    return _fitting(facts, probabilities, path)
+
+
+def _fitting(facts: Facts, network: Network, path: Path) -> tuple[Facts, Network]:
+    """Return an exported model whose network takes and gives what its facts say; one window is tried.
+
+    Raises:
+        DataError: It does not.
+    """
+    wanted = (facts.samples, len(facts.channels.made))
+    answer: object
+    try:
+        answer = network(np.zeros((1, *wanted), np.float32)).shape
+    except Exception as error:  # noqa: BLE001  (each runtime has its own kinds, and memory may not suffice)
+        answer = type(error).__name__
+    if answer != (1, len(facts.activities)):
+        raise DataError(
+            f"{path} is damaged: it says {wanted[0]} samples of {wanted[1]} channels and {len(facts.activities)} "
+            f"activities, its network answers one such window with {answer}.",
+            "Export the run again: har export RUN",
+        )
+    return facts, network
 
 
 @contextlib.contextmanager

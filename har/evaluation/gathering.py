@@ -145,14 +145,17 @@ def load_study(folder: Path) -> dict[str, Any]:
     if missing:
         raise DataError(f"{path}: entry {missing[0]!r} is missing.", _WRITE_AGAIN)
     empty = [f"entry {key!r} is empty" for key in _STUDY_KEYS if study[key] is None]
-    if wrong := next(iter(empty), None) or misfit(study, STUDY) or _wrong_option(study):
+    if wrong := next(iter(empty), None) or misfit(study, STUDY) or _wrong_within(study):
         raise DataError(f"{path}: {wrong}.", _WRITE_AGAIN)
     _check_lists(path, study)
     return dict(study)
 
 
-def _wrong_option(study: dict[str, Any]) -> str | None:
-    """Return what is wrong with an entry that not every study has, None where nothing is."""
+def _wrong_within(study: dict[str, Any]) -> str | None:
+    """Return what is wrong within an entry, or with one that not every study has, None where nothing is."""
+    for name, settings in study["variants"].items():
+        if not isinstance(settings, dict):
+            return f"variant {name!r} is {str(settings)[:60]!r}, not a mapping"
     if "target" in study and (wrong := _wrong_entry(study["target"], TARGET, ())) is not None:
         return f"target {wrong}"
     numbers, size = study["protocol"].get("train_subjects") or [], study["protocol"].get("batch_size")
@@ -160,7 +163,7 @@ def _wrong_option(study: dict[str, Any]) -> str | None:
         return f"train_subjects is {str(numbers)[:60]!r}, not a list of whole numbers"
     if size is not None and (type(size) is not int or size < 1):
         return f"batch_size is {str(size)[:60]!r}, not a whole number above 0"
-    return misnamed(study, ("inferences",)) or misfit(study.get("tuning") or {}, TUNED)
+    return misnamed(study, ("inferences", "notes")) or misfit(study.get("tuning") or {}, TUNED)
 
 
 def _check_lists(path: Path, study: dict[str, Any]) -> None:

@@ -48,9 +48,13 @@ def damage_of(record: Any) -> str | None:
         return f"its status is {str(record.get('status'))[:60]!r}"
     if (wrong := misfit(record, _RECORD)) is not None:
         return wrong
-    lists = [misnamed(record, ("activities", "inferences", "warnings"))]
-    lists += [misnamed(record.get(key) or {}, _PARTS) for key in ("fold", "classes_missing")]
-    return next(filter(None, lists), None) or _damage_of_head(record.get("head"))
+    missing = record.get("classes_missing") or {}
+    return (
+        misnamed(record, ("activities", "inferences", "warnings"))
+        or misnamed(record.get("fold") or {}, _PARTS)
+        or misnamed(missing, tuple(missing))
+        or _damage_of_head(record.get("head"))
+    )
 
 
 def _damage_of_head(head: Mapping[str, Any] | None) -> str | None:

@@ -25,9 +25,10 @@ from jsonargparse import ArgumentError
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from har.errors import UsageError, candidates, unknown
+from har.files import held
 from har.learners.registry import FITTED_LEARNERS, LEARNERS
 from har.norms.inferences import NAMES, RUNNING, check, parse
-from har.strict_yaml import LARGEST, read_yaml
+from har.strict_yaml import read_yaml
 from har.training.datamodule import HarDataModule
 from har.training.module import HarModule
 from har.training.probes import ProbeSettings
@@ -135,7 +136,7 @@ class HarCLI(LightningCLI):
             raise _usage_error(str(error), known_keys(parser)) from None
         except OverflowError:
             longest = max(re.findall(r"\d+", str(args)), key=len)
-            said = f"a setting is {longest[:6]}… of {len(longest)} digits, which is more than a number of it can be."
+            said = f"a setting: the number {longest[:6]}… of {len(longest)} digits is more than it can be."
             raise UsageError(said, "All settings: har fit --help=all") from None
 
     def again(self, args: ArgsType, *, build: bool) -> HarCLI:
@@ -226,9 +227,11 @@ def _require_finite(value: Any, key: str = "") -> None:
             _require_finite(one, f"{key}.{name}".lstrip("."))
     elif isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{key} is {value}, which is no finite number.", "All settings: har fit --help=all")
-    elif isinstance(value, int) and abs(value) > LARGEST:
-        digits = f"{str(value)[:6]}… of {len(str(abs(value)))} digits"
-        raise UsageError(f"{key} is {digits}, which is more than 64 bits hold.", "All settings: har fit --help=all")
+    elif isinstance(value, int):
+        try:
+            held(value, str(value))
+        except ValueError as error:
+            raise UsageError(f"{key}: {error}.", "All settings: har fit --help=all") from None
 
 
 def _probes(given: bool | dict[str, int] | None) -> dict[str, int] | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ STEPS_MS = [20, 20, 20, 20, 0, -15, 40, 700, -5000, None]
 def facts_of(recipe=LIVE, rate_hz=50.0):
     card = body_card(rate_hz=rate_hz)
     preparation = Plan.of(card, recipe).described()
-    return Facts("body", ["a", "b"], rate_hz, 100, 1.0, preparation, {}, {}, {}, None, {})
+    facts = Facts("body", ["a", "b"], rate_hz, 100, 1.0, preparation, {}, {}, {}, None, {})
+    return Facts.read(facts.text(), Path("model"))
 
 
 def pushed(segment, time_s, signal_TC, cuts):

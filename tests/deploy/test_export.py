@@ -101,24 +101,6 @@ def test_the_facts_inside_are_the_runs_and_norms_are_folded(shipped, spar):
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "windows"
 
 
-def test_facts_that_are_missing_damaged_or_of_another_format_are_refused(shipped, tmp_path):
-    facts = json.loads(open_network(shipped.folder.parent)[0].text())
-    wrong = {
-        "does not say": None,
-        "is damaged": "{",
-        "has format 9": json.dumps({**facts, "format": 9}),
-        "must be fed is damaged": json.dumps({**facts, "preparation": {"recipe": {}, "channels": [{"name": "x"}]}}),
-    }
-    for number, (message, text) in enumerate(wrong.items()):
-        model = onnx.load(shipped.folder / "model.onnx")
-        del model.metadata_props[:]
-        if text is not None:
-            model.metadata_props.add(key="har", value=text)
-        onnx.save(model, tmp_path / f"{number}.onnx")
-        with pytest.raises(DataError, match=message):
-            har.load(tmp_path / f"{number}.onnx")
-
-
 def test_runs_of_other_settings_beside_a_run_are_not_of_its_card(spar, root, tmp_path):
     first, second = (tmp_path / "every" / f"subject-{number}" / "seed-0" for number in (1, 2))
     scored(made_run(first, spar, root=root), root)

@@ -75,7 +75,7 @@ def test_a_bad_line_is_skipped_and_the_first_is_told(line, reason):
         ('{"acc_x": 1, "acc_y": 2}', "lacks time_s"),
         ('{"acc_x": 1e999, "acc_y": "2", "time_s": 3}', "'2' is no number"),
         ("[" * 60_000, "no JSON"),
-        ('{"acc_x": 1' + "0" * 400 + ', "acc_y": 2, "time_s": 3}', "too large"),
+        ('{"acc_x": 1' + "0" * 400 + ', "acc_y": 2, "time_s": 3}', "of 401 digits is more than 64 bits"),
     ],
 )
 def test_a_bad_object_is_skipped_with_its_reason(line, reason):

@@ -93,9 +93,11 @@ def test_windows_that_both_variants_have_lost_are_missed(study):
         (lambda content: content["runs"][0].update(folder=3), r"runs\[0\] is damaged: folder is '3', not text"),
         (lambda content: content["folds"].pop(1), r"runs\[\d+\] is of fold 'subject-2'"),
         (lambda content: content["variants"].pop("every"), r"runs\[\d+\] is of variant 'every'"),
+        (lambda content: content["variants"].update(every=None), "variant 'every' is 'None', not a mapping"),
         (lambda content: content["contrasts"][0].update(b="x@target"), r"contrasts\[0\] is of variant 'x'"),
         (lambda content: content.update(target={"share": 0.9}), "target lacks 'reference'"),
         (lambda content: content.update(inferences=[1]), "inferences is .* of names"),
+        (lambda content: content.update(notes=[1]), "notes is .* of names"),
         (lambda content: content["protocol"].update(train_subjects=[1, "x"]), "train_subjects is .* whole numbers"),
         (lambda content: content["protocol"].update(batch_size=0), "batch_size is '0', not a whole number above 0"),
     ],
@@ -118,6 +120,8 @@ HEAD = {"kind": "svm", "chosen": {"c": 1.0}, "tried": [{"c": 1.0, "validation_lo
         ({"status": True}, "its status is 'True'"),
         ({"warnings": 3}, "warnings is '3', not a list of names"),
         ({"classes_missing": {"validation": True}}, "validation is 'True', not a list of names"),
+        ({"classes_missing": {"test": [], "odd": 3}}, "odd is '3', not a list of names"),
+        ({"seconds": 10**400}, "the number 100000… of 401 digits is more than 64 bits hold"),
         ({"fold": {"name": "1", "test": [1]}}, "test is '[1]', not a list of names"),
         ({"head": {"kind": "svm", "chosen": {}}}, "head lacks 'tried'"),
         ({"head": {**HEAD, "kind": 1}}, "head is "),
@@ -130,7 +134,7 @@ def test_a_damaged_record_makes_its_run_not_count(study, entries, says):
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({**whole, **entries}))
     result = evaluate_study(study)
-    assert any(f"its run.json is damaged ({says}" in problem for problem in result["problems"])
+    assert any("run.json is damaged" in problem and says in problem for problem in result["problems"])
     assert result["runs"]["counted"] == 23
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import yaml
 from hypothesis import strategies as st
 
 import har
 from har.commands import evaluate
+from har.deploy.facts import PROPERTY
 from har.deploy.formats import exported, save_onnx, save_program
 from har.deploy.model import Model
 from har.deploy.networks import classifier_of
@@ -103,6 +105,21 @@ def used(path: Path) -> Model:
 def test_runs_in_use(count, run):
     files = [run / "checkpoints" / "best.ckpt", run / "run.json", run / "config.yaml"]
     fuzz(count, st.sampled_from(files).flatmap(damage_to), lambda case: with_damage(case, lambda: used(run)))
+
+
+@cases(4, 60)
+def test_what_a_model_says_of_itself(count, run):
+    facts, path = used(run).facts, run.parent / "facts.onnx"
+    save_onnx(exported(classifier_of(run), facts.samples, len(facts.channels.made)), facts, path)
+    model = onnx.load(path)
+    (said,) = (entry for entry in model.metadata_props if entry.key == PROPERTY)
+
+    def call(value: Any) -> None:
+        said.value = json.dumps(value)
+        onnx.save(model, path)
+        used(path)
+
+    fuzz(count, rewritten(json.loads(said.value)), call)
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_every_shipped_experiment_is_complete_and_consistent(path: Path) -> None
     ],
 )
 def test_a_number_that_no_setting_can_be_is_refused(key: str, value: int) -> None:
-    with pytest.raises(UsageError, match=rf"of {len(str(abs(value)))} digits, which is more than"):
+    with pytest.raises(UsageError, match=rf"of {len(str(abs(value)))} digits is more than"):
         resolve([], {key: value})
 
 
