@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from har.datasets.recording import UNLABELLED
-from har.errors import UsageError, unknown
+from har.errors import DataError, UsageError, unknown
 from har.windows.permit import check_permit
 from har.windows.store import Store
 
@@ -123,6 +123,7 @@ def window_index(store: Store, spec: WindowSpec, subjects: Iterable[str] | None 
 
     Raises:
         UsageError: A name, duration or share is impossible, or a window is longer than every recording.
+        DataError: The store has a label that it does not name.
     """
     samples, step, activities = _check_spec(store, spec)
     lengths = store.recordings["stop"] - store.recordings["start"]
@@ -244,6 +245,11 @@ def _judge(
     """Return new label, purity and whether it is kept, for each window of one recording; count the others by reason."""
     label_T = as_counted(label_T, naming.null, spec.null)
     old_label, count = _labels(label_T, begin, samples, spec.label_rule)
+    if (highest := old_label.max(initial=UNLABELLED)) >= len(naming.new_label) - 1:
+        raise DataError(
+            f"a label of the store is {highest}, and it names {len(naming.new_label) - 1} activities.",
+            "Delete the store and prepare the data set again.",
+        )
     label = naming.new_label[old_label]
     is_null = (old_label == UNLABELLED) | ((old_label == naming.null) & (spec.null == "drop"))
     is_other = ~is_null & (label == UNLABELLED)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 import tokenize
 from collections import Counter
@@ -116,7 +117,20 @@ class Store:
         rows = int(store.recordings["stop"].iloc[-1])
         if store.signal_TC.shape != (rows, len(store.channels)) or store.label_T.shape != (rows,):
             raise _damaged(folder, "has files that do not belong together")
+        if (wrong := store._impossible()) is not None:
+            raise _damaged(folder, f"says what cannot be: {wrong}")
         return store
+
+    def _impossible(self) -> str | None:
+        """Return what of the manifest cannot be, None where all can."""
+        if not 0 < self.rate_hz < math.inf:
+            return f"rate_hz is {self.rate_hz}"
+        for key, names in (("activities", self.activities), ("channels", self.channels), ("subjects", self.subjects)):
+            if not names or not all(isinstance(name, str) and name for name in names):
+                return f"{key} are {str(names)[:60]}"
+        if self.null is not None and self.null not in self.activities:
+            return f"null is {str(self.null)[:60]!r}, which is no activity"
+        return None
 
     @property
     def cautions(self) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from har.datasets.card import Split
 from har.errors import DataError
+from har.windows.segment import WindowSpec, window_index
 from har.windows.store import Store, write_store
 from tests.fakes.stores import plain_card, plain_recording
 
@@ -125,9 +126,16 @@ def _exchange(folder):
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def _format(folder):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+def _saying(**entries):
+    """Return what writes other entries into a store's manifest, those of its preparation among them."""
+
+    def spoil(folder):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for key, value in entries.items():
+            (manifest["preparation"] if key in ("rate_hz", "channels") else manifest)[key] = value
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return spoil
 
 
 def _garble(folder):
@@ -154,11 +162,17 @@ DAMAGE = {
     "label.npy is missing": lambda folder: (folder / "label.npy").unlink(),
     "manifest.json is missing": lambda folder: (folder / "manifest.json").unlink(),
     "has a damaged manifest.json": _truncate("manifest.json", 40),
-    "has format 99, this version reads 1": _format,
+    "has format 99, this version reads 1": _saying(format=99),
     "cannot be read (KeyError": lambda folder: (folder / "manifest.json").write_text('{"format": 1}'),
     "a damaged manifest.json": lambda folder: (folder / "manifest.json").write_text("[]"),
     "cannot be read (ArrowInvalid": _garble,
     "has files that do not belong together": _exchange,
+    "says what cannot be: rate_hz is 0.0": _saying(rate_hz=0),
+    "says what cannot be: rate_hz is nan": _saying(rate_hz=float("nan")),
+    "says what cannot be: activities are []": _saying(activities=[]),
+    "says what cannot be: activities are [3]": _saying(activities=[{"name": 3}]),
+    "says what cannot be: subjects are ['1', '']": _saying(subjects=["1", ""]),
+    "says what cannot be: null is 'nothing', which is no activity": _saying(null="nothing"),
 }
 
 
@@ -170,6 +184,14 @@ def test_a_damaged_store_is_refused_with_the_command_that_mends_it(folder, messa
     assert message in caught.value.what
     assert str(folder) in caught.value.what
     assert "har prepare" in caught.value.hint
+
+
+def test_a_label_without_a_name_is_refused(folder):
+    store = Store.open(folder)
+    _saying(activities=[{"name": store.activities[0]}])(folder)
+    highest = store.label_T.max()
+    with pytest.raises(DataError, match=f"a label of the store is {highest}, and it names 1 activities"):
+        window_index(Store.open(folder), WindowSpec(1 / store.rate_hz, 1 / store.rate_hz))
 
 
 def test_a_changed_byte_is_found_by_verifying(folder):
