@@ -100,11 +100,11 @@ def _run(path: Path, policy: str, out: Path | None, smooth: list[str], *, as_jso
     from har.evaluation.scores import inferences_of, score_file, score_run, scores_file
 
     others: dict[str, Any] = {}
-    missing = None
+    record: dict[str, Any] = {}
     if path.is_dir() or not path.exists():
         _expect_run(path)
         scores, folder = score_run(path, policy, write=False), out or path
-        missing = _missing(path)
+        record = _record(path)
         names = [name for base in inferences_of(path) for name in _with_smoothed(base, smooth)][1:]
         others = {name: score_run(path, policy, inference=name, write=False) for name in names}
     else:
@@ -114,11 +114,11 @@ def _run(path: Path, policy: str, out: Path | None, smooth: list[str], *, as_jso
         write_json(folder / scores_file(name), found)
     write_text(folder / "scores.csv", scores_csv(scores))
     if as_html:
-        _write_page(path, folder, scores, others)
+        _write_page(path, folder, scores, others, record)
     if as_json:
         _print_json({**scores, "inferences": others} if others else scores)
         return 0
-    print(scorecard(scores, missing))
+    print(scorecard(scores, record.get("classes_missing")))
     if others:
         print(f"\n{inferences_table(scores, others).markdown()}\n\n{inferences_table(scores, others).note}")
     more = f", {folder / 'scores-<inference>.json'}" if others else ""
@@ -134,16 +134,16 @@ def _with_smoothed(inference: str, smooth: list[str]) -> list[str]:
     return [inference, *(f"{inference}+{check_smoothing(how)}" for how in dict.fromkeys(smooth))]
 
 
-def _write_page(path: Path, folder: Path, scores: dict[str, Any], others: dict[str, dict[str, Any]]) -> None:
+def _write_page(
+    path: Path, folder: Path, scores: dict[str, Any], others: dict[str, dict[str, Any]], record: dict[str, Any]
+) -> None:
     """Write the page of one run, or of one predictions file that stands alone."""
     from har.evaluation.gathering import read_curve
     from har.evaluation.measures import DEFAULT_POLICY
     from har.evaluation.run_page import RunMaterial, write_run_page
-    from har.training.stored import read_run
 
     option = "" if scores["policy"] == DEFAULT_POLICY else f" --policy {scores['policy']}"
     command = f"har evaluate {shlex.quote(path.as_posix())}{option} --html"
-    record = read_run(path) if (path / "run.json").is_file() else {}
     curve = read_curve(path / "metrics.jsonl") if record else []
     name = str(record.get("variant") or path.resolve().name)
     write_run_page(folder, RunMaterial(name, scores, command, others, record, curve))
@@ -209,14 +209,11 @@ def _expect_folder(out: Path) -> None:
         raise UsageError(f"--out {out} {what}, not a folder.", "Name a folder; it is made if it is missing.")
 
 
-def _missing(run: Path) -> dict[str, list[str]] | None:
-    """Return the activities that a run's record says are missing from a part of its data, if it has a record."""
+def _record(run: Path) -> dict[str, Any]:
+    """Return a run's record; empty where it has none, as when predictions of another program lie in a run's folder."""
     from har.training.stored import read_run
 
-    if not (run / "run.json").is_file():
-        return None
-    missing: dict[str, list[str]] | None = read_run(run).get("classes_missing")
-    return missing
+    return read_run(run) if (run / "run.json").is_file() else {}
 
 
 def _expect_run(folder: Path) -> None:

@@ -126,7 +126,7 @@ class Facts:
             version = value["format"]
             if version == FORMAT:
                 facts = _read(cls, value, "")
-                facts.check()
+                facts._check()
                 return facts
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -134,7 +134,7 @@ class Facts:
             ) from None
         raise DataError(f"{place} has format {version!r}, this version reads {FORMAT}.", "Export the run again.")
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Work out what a model is fed with, so that damage shows before it is in use.
 
         Raises:

@@ -22,7 +22,7 @@ import yaml
 from har.errors import DataError, HarError, candidates
 from har.evaluation.arms import RUNNING, arm, arms, inferences_of, parts_of
 from har.evaluation.counts import Counts, count, natural
-from har.evaluation.kinds import LISTED, NAMES, STUDY, TARGET, TUNED, Kind, damage_of, misfit, misnamed
+from har.evaluation.kinds import LISTED, NAMES, STUDY, TARGET, TUNED, damage_of, misfit, misnamed, wrong_entry
 from har.evaluation.measures import DEFAULT_POLICY
 from har.evaluation.scores import read_run, scores_file, summary
 from har.evaluation.tuning_tables import tuning_tables
@@ -156,7 +156,7 @@ def _wrong_within(study: dict[str, Any]) -> str | None:
     for name, settings in study["variants"].items():
         if not isinstance(settings, dict):
             return f"variant {name!r} is {str(settings)[:60]!r}, not a mapping"
-    if "target" in study and (wrong := _wrong_entry(study["target"], TARGET, ())) is not None:
+    if "target" in study and (wrong := wrong_entry(study["target"], TARGET, ())) is not None:
         return f"target {wrong}"
     numbers, size = study["protocol"].get("train_subjects") or [], study["protocol"].get("batch_size")
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
@@ -170,7 +170,7 @@ def _check_lists(path: Path, study: dict[str, Any]) -> None:
     """Raise a `DataError` where a list of a study lacks what it needs, or names a fold or variant that is not there."""
     for name, kinds in LISTED.items():
         for place, entry in enumerate(study[name]):
-            wrong = _wrong_entry(entry, kinds, NAMES.get(name, ()))
+            wrong = wrong_entry(entry, kinds, NAMES.get(name, ()))
             if wrong is not None:
                 raise DataError(f"{path}: entry {name}[{place}] {wrong}.", _WRITE_AGAIN)
     known = {"fold": [fold["name"] for fold in study["folds"]], "variant": list(study["variants"])}
@@ -183,15 +183,6 @@ def _check_lists(path: Path, study: dict[str, Any]) -> None:
                 f"{path}: entry {where} is of {key} {name!r}, which is not among the {key}s.",
                 candidates(name, known[key]),
             )
-
-
-def _wrong_entry(entry: Any, kinds: Mapping[str, Kind], lists: tuple[str, ...]) -> str | None:
-    """Return what is wrong with an entry of a list, None where nothing is."""
-    for key in kinds:
-        if not isinstance(entry, dict) or entry.get(key) is None:
-            return f"lacks {key!r}"
-    wrong = misfit(entry, kinds) or misnamed(entry, lists)
-    return wrong and f"is damaged: {wrong}"
 
 
 def gather(folder: Path, policy: str = DEFAULT_POLICY) -> Gathered:

@@ -61,11 +61,11 @@ def _damage_of_head(head: Mapping[str, Any] | None) -> str | None:
     """Return what is wrong with what a run says of its head that is fitted at once, if it has one."""
     if not head:
         return None
-    if missing := [key for key in _HEAD if head.get(key) is None]:
-        return f"head lacks {missing[0]!r}"
-    settings = [head["chosen"], *head["tried"]] if misfit(head, _HEAD) is None else [None]
-    if not all(isinstance(each, dict) and misfit(each, dict.fromkeys(each, (int, float))) is None for each in settings):
-        return f"head is {str(head)[:60]!r}, not a kind, what was chosen and what was tried"
+    if (wrong := wrong_entry(head, _HEAD, ())) is not None:
+        return f"head {wrong}"
+    for tried in (head["chosen"], *head["tried"]):
+        if not isinstance(tried, dict) or misfit(tried, dict.fromkeys(tried, (int, float))) is not None:
+            return f"head tried {str(tried)[:60]!r}, not settings with a number each"
     return None
 
 
@@ -90,3 +90,18 @@ def misnamed(entry: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return f"{key} is {str(names)[:60]!r}, not a list of names"
     return None
+
+
+def wrong_entry(entry: Any, kinds: Mapping[str, Kind], lists: tuple[str, ...]) -> str | None:
+    """Return what is wrong with a mapping in which every one of `kinds` must be, None where nothing is.
+
+    Args:
+        entry: The mapping, as a file has it.
+        kinds: Entry → the kind of its value.
+        lists: Entries that are lists of names, where they are there.
+    """
+    for key in kinds:
+        if not isinstance(entry, dict) or entry.get(key) is None:
+            return f"lacks {key!r}"
+    wrong = misfit(entry, kinds) or misnamed(entry, lists)
+    return wrong and f"is damaged: {wrong}"

@@ -116,17 +116,16 @@ HEAD = {"kind": "svm", "chosen": {"c": 1.0}, "tried": [{"c": 1.0, "validation_lo
 @pytest.mark.parametrize(
     ("entries", "says"),
     [
-        ({"seconds": "nine"}, "seconds is 'nine', not a number"),
-        ({"status": True}, "its status is 'True'"),
-        ({"warnings": 3}, "warnings is '3', not a list of names"),
-        ({"classes_missing": {"validation": True}}, "validation is 'True', not a list of names"),
-        ({"classes_missing": {"test": [], "odd": 3}}, "odd is '3', not a list of names"),
-        ({"seconds": 10**400}, "the number 100000… of 401 digits is more than 64 bits hold"),
-        ({"fold": {"name": "1", "test": [1]}}, "test is '[1]', not a list of names"),
-        ({"head": {"kind": "svm", "chosen": {}}}, "head lacks 'tried'"),
-        ({"head": {**HEAD, "kind": 1}}, "head is "),
-        ({"head": {**HEAD, "tried": ["c"]}}, "head is "),
-        ({"head": {**HEAD, "chosen": {"c": "x"}}}, "head is "),
+        ({"seconds": "nine"}, "(seconds is 'nine', not a number)"),
+        ({"status": True}, "(its status is 'True')"),
+        ({"warnings": 3}, "(warnings is '3', not a list of names)"),
+        ({"classes_missing": {"validation": True}}, "(validation is 'True', not a list of names)"),
+        ({"classes_missing": {"test": [], "odd": 3}}, "(odd is '3', not a list of names)"),
+        ({"fold": {"name": "1", "test": [1]}}, "(test is '[1]', not a list of names)"),
+        ({"head": {"kind": "svm", "chosen": {}}}, "(head lacks 'tried')"),
+        ({"head": {**HEAD, "kind": 1}}, "(head is damaged: kind is '1', not text)"),
+        ({"head": {**HEAD, "tried": ["c"]}}, "(head tried 'c', not settings with a number each)"),
+        ({"head": {**HEAD, "chosen": {"c": "x"}}}, "(head tried \"{'c': 'x'}\", not settings with a number each)"),
     ],
 )
 def test_a_damaged_record_makes_its_run_not_count(study, entries, says):
@@ -134,7 +133,16 @@ def test_a_damaged_record_makes_its_run_not_count(study, entries, says):
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({**whole, **entries}))
     result = evaluate_study(study)
-    assert any("run.json is damaged" in problem and says in problem for problem in result["problems"])
+    assert any(f"its run.json is damaged {says}" in problem for problem in result["problems"])
+    assert result["runs"]["counted"] == 23
+
+
+def test_a_record_with_a_number_beyond_64_bits_makes_its_run_not_count(study):
+    path = _run(study, "every", 2) / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 10**400}))
+    result = evaluate_study(study)
+    says = "run.json is damaged (the number 100000… of 401 digits is more than 64 bits hold)"
+    assert any(says in problem for problem in result["problems"])
     assert result["runs"]["counted"] == 23
 
 
